@@ -1,0 +1,39 @@
+# Every package the program is built with. A missing one is named by its Debian package.
+
+function(clearframe_need found what package)
+  if(NOT ${found})
+    message(FATAL_ERROR "${what} was not found. On Debian: apt install ${package} (or let ./run install everything)")
+  endif()
+endfunction()
+
+find_package(Threads REQUIRED)
+
+find_package(fmt QUIET)
+clearframe_need(fmt_FOUND "fmt" libfmt-dev)
+
+find_package(CLI11 QUIET)
+clearframe_need(CLI11_FOUND "CLI11" libcli11-dev)
+
+find_package(nlohmann_json QUIET)
+clearframe_need(nlohmann_json_FOUND "nlohmann-json" nlohmann-json3-dev)
+
+find_package(PNG QUIET)
+clearframe_need(PNG_FOUND "libpng" libpng-dev)
+
+find_package(Vulkan QUIET)
+clearframe_need(Vulkan_FOUND "Vulkan (headers and loader)" libvulkan-dev)
+
+find_program(CLEARFRAME_GLSLC glslc)
+clearframe_need(CLEARFRAME_GLSLC "glslc, the GLSL compiler" glslc)
+
+find_package(PkgConfig QUIET)
+clearframe_need(PKG_CONFIG_FOUND "pkg-config" pkg-config)
+pkg_check_modules(libdrm QUIET IMPORTED_TARGET libdrm)
+clearframe_need(libdrm_FOUND "libdrm" libdrm-dev)
+
+if(CLEARFRAME_TESTS)
+  find_package(GTest QUIET)
+  clearframe_need(GTest_FOUND "GoogleTest" libgtest-dev)
+  find_package(benchmark QUIET)
+  clearframe_need(benchmark_FOUND "Google Benchmark" libbenchmark-dev)
+endif()
