@@ -1,0 +1,74 @@
+// Heaps: where frame memory comes from.
+#pragma once
+
+#include "core/choice.h"
+#include "core/error.h"
+#include "memory/dma_buf.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace clearframe {
+
+// One heap. Thread-safe.
+//
+// `system_cc_shared` and `system_cc_decrypted` (the same heap by its newer and its older name)
+// give shared memory and nothing else. The others give ordinary, private memory; on a machine
+// that is not a confidential guest, where private and shared do not differ, they can play the
+// part of shared memory too, and every figure made so says "emulated".
+class Heap {
+public:
+    virtual ~Heap() = default;
+
+    const std::string& name() const noexcept { return name_; }
+    // False where the fd is a memfd: only some importers take it for a dma-buf.
+    bool makes_dma_bufs() const noexcept { return makes_dma_bufs_; }
+    // True for the heaps whose memory the host can read in a confidential guest.
+    bool is_shared_heap() const noexcept { return is_shared_heap_; }
+
+    // A zeroed buffer of at least `bytes` bytes, rounded up to whole pages, close-on-exec.
+    // `exposure` says which part the memory plays; a shared heap refuses to play private memory.
+    // May block for as long as the kernel takes to find and convert the pages. Throws Error: size
+    // 0 or more than the address space allows, no file descriptors, no memory (a sixteenth of the
+    // machine's is left to others).
+    DmaBuf allocate(std::size_t bytes, Exposure exposure, ExposureMeter& meter) const;
+
+protected:
+    Heap(std::string name, bool makes_dma_bufs, bool is_shared_heap)
+        : name_(std::move(name)),
+          makes_dma_bufs_(makes_dma_bufs),
+          is_shared_heap_(is_shared_heap) {}
+
+private:
+    // `bytes` is a whole number of pages, not 0. Throws Error.
+    virtual UniqueFd do_allocate(std::size_t bytes) const = 0;
+
+    std::string name_;
+    bool makes_dma_bufs_;
+    bool is_shared_heap_;
+};
+
+// Throws Error (`failure`, ENOMEM, "WHAT of SO MANY free") unless `bytes` can be had now and a
+// sixteenth of the machine's memory still stays with others: the kernel would rather kill a process
+// than refuse it a page.
+void check_memory(std::string_view what, std::uint64_t bytes, Failure failure);
+
+// Every heap this program knows, best first: system_cc_shared, system_cc_decrypted, system,
+// udmabuf, memfd; usable or with the reason why not. Opens device nodes, allocates one page.
+// `root` stands in for "/" in tests.
+std::vector<Candidate> probe_heaps(const std::filesystem::path& root = "/");
+
+// Opens the heap of that name. Throws Error.
+std::unique_ptr<Heap> open_heap(std::string_view name, const std::filesystem::path& root = "/");
+
+// The heap for private frames: the best one whose memory a confidential guest keeps private
+// (system, udmabuf, memfd).
+Choice choose_private_heap(std::span<const Candidate> heaps);
+
+} // namespace clearframe
