@@ -1,0 +1,195 @@
+#include "gpu/gpu.h"
+
+#include "core/units.h"
+#include "gpu/renderer.h"
+#include "gpu/static_source.h"
+
+#include <fmt/format.h>
+
+namespace clearframe {
+namespace {
+
+// A frame that is cheap to allocate and has rows, padding and both stamps like any other.
+constexpr std::uint32_t trial_side = 64;
+
+constexpr Nanoseconds fill_patience = 30'000'000'000; // one slot, on the slowest of devices
+
+constexpr const char* no_device =
+    "no Vulkan driver has a device. On Debian: apt install mesa-vulkan-drivers draws on the CPU";
+
+ImportKind kind_of(HandleType handle) {
+    return handle == HandleType::eDmaBufEXT ? ImportKind::dma_buf : ImportKind::host_pointer;
+}
+
+// The handle types to try for slots of `heap`, best first.
+std::vector<HandleType> handle_types(const Heap& heap, std::optional<ImportKind> wanted) {
+    std::vector<HandleType> handles = {HandleType::eDmaBufEXT};
+    // A dma-buf's mapping is a device's memory, not pages of this process.
+    if (heap.makes_dma_bufs())
+        handles.push_back(HandleType::eHostMappedForeignMemoryEXT);
+    handles.push_back(HandleType::eHostAllocationEXT);
+    if (wanted)
+        std::erase_if(handles, [&](HandleType handle) { return kind_of(handle) != *wanted; });
+    return handles;
+}
+
+// Why slots of `heap` cannot be imported with this handle type; empty if they can.
+std::string refusal(const GpuDevice& device, const Heap& heap, HandleType handle) {
+    if (handle == HandleType::eDmaBufEXT && !heap.makes_dma_bufs() &&
+        device.driver() != vk::DriverId::eMesaLlvmpipe)
+        return fmt::format("heap {} makes no dma-bufs, and only llvmpipe takes its memory for one",
+                           heap.name());
+    return import_refusal(device, handle);
+}
+
+void choose_target(const GpuDevice& device, std::optional<TargetKind> wanted, ImportMethod& method,
+                   GpuInfo& info) {
+    method.modifiers = method.handle == HandleType::eDmaBufEXT &&
+                       device.has_extension(VK_EXT_IMAGE_DRM_FORMAT_MODIFIER_EXTENSION_NAME) &&
+                       image_refusal(device, method.handle, true).empty();
+    info.target_reason = wanted == TargetKind::buffer
+                             ? "asked for"
+                             : image_refusal(device, method.handle, method.modifiers);
+    if (wanted == TargetKind::image && !info.target_reason.empty())
+        throw Error(Failure::unavailable,
+                    fmt::format("GPU {} cannot render into an image", device.name()),
+                    info.target_reason, {});
+    method.target = info.target_reason.empty() ? TargetKind::image : TargetKind::buffer;
+    info.target = method.target;
+    info.uses_modifiers = method.modifiers && method.target == TargetKind::image;
+}
+
+void try_import(const GpuDevice& device, const Heap& heap, const ImportMethod& method) {
+    ExposureMeter meter;
+    const FrameLayout layout = device_frame_layout(device, method, trial_side, trial_side);
+    const Exposure exposure = heap.is_shared_heap() ? Exposure::shared : Exposure::private_memory;
+    const DmaBuf slot = heap.allocate(layout.slot_bytes, exposure, meter);
+    const ImportedSlot imported(device, method, slot, layout);
+}
+
+// Finds out how slots of `heap` reach `device`, by importing one. Throws Error: unavailable.
+ImportMethod choose_method(const GpuDevice& device, const Heap& heap, const GpuOptions& options,
+                           GpuInfo& info) {
+    std::string reasons = options.import == ImportKind::host_pointer ? "asked for" : "";
+    for (const HandleType handle : handle_types(heap, options.import)) {
+        std::string reason = refusal(device, heap, handle);
+        if (reason.empty()) {
+            ImportMethod method{.handle = handle};
+            choose_target(device, options.target, method, info);
+            try {
+                try_import(device, heap, method);
+                info.import = kind_of(handle);
+                info.import_reason = reasons;
+                return method;
+            } catch (const Error& error) {
+                reason = error.what();
+            }
+        }
+        reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ", reason);
+    }
+    throw Error(Failure::unavailable,
+                fmt::format("GPU {} cannot use memory of heap {}", device.name(), heap.name()),
+                reasons, {});
+}
+
+GpuInfo describe(const GpuDevice& device, const Heap& heap, bool validation) {
+    GpuInfo info;
+    info.name = device.name();
+    info.driver = device.driver_text();
+    info.emulated = device.is_software();
+    if (info.emulated)
+        info.emulation = heap.makes_dma_bufs()
+                             ? "the CPU draws"
+                             : "the CPU draws, and takes ordinary memory for a dma-buf";
+    info.validated = validation;
+    return info;
+}
+
+} // namespace
+
+struct Gpu::Opened {
+    // Throws Error: unavailable, with the reason. Fills `info`.
+    Opened(const std::shared_ptr<const VulkanInstance>& instance, std::size_t index,
+           const Heap& heap, const GpuOptions& options, GpuInfo& info)
+        : device(instance, instance->devices().at(index)) {
+        info = describe(device, heap, options.validation);
+        method = choose_method(device, heap, options, info);
+    }
+
+    GpuDevice device;
+    ImportMethod method;
+};
+
+std::vector<Candidate> Gpu::probe(const Heap& heap, const GpuOptions& options) {
+    std::vector<Candidate> candidates;
+    try {
+        const auto instance = std::make_shared<const VulkanInstance>(options.validation);
+        for (std::size_t i = 0; i < instance->devices().size(); ++i) {
+            Candidate& candidate = candidates.emplace_back();
+            candidate.name = device_name(instance->devices()[i]);
+            try {
+                GpuInfo info;
+                const Opened opened(instance, i, heap, options, info);
+                candidate.usable = true;
+                candidate.detail = info.driver;
+                candidate.emulated = info.emulated;
+                candidate.emulation = info.emulation;
+            } catch (const Error& error) {
+                candidate.refusal = error.what();
+            }
+        }
+        if (candidates.empty())
+            candidates.push_back({.name = "vulkan", .refusal = no_device});
+    } catch (const Error& error) {
+        candidates.push_back({.name = "vulkan", .refusal = error.what()});
+    }
+    candidates.push_back({.name = "none",
+                          .detail = "no GPU",
+                          .usable = true,
+                          .emulated = true,
+                          .emulation = "no GPU: the CPU fills the slots once"});
+    return candidates;
+}
+
+Gpu::Gpu(std::size_t index, const Heap& heap, const GpuOptions& options) {
+    const auto instance = std::make_shared<const VulkanInstance>(options.validation);
+    if (index >= instance->devices().size())
+        throw Error(Failure::unavailable, fmt::format("there is no Vulkan device {}", index), {},
+                    instance->devices().empty() ? no_device : std::string_view{});
+    opened_ = std::make_unique<const Opened>(instance, index, heap, options, info_);
+}
+
+Gpu::~Gpu() = default;
+
+FrameLayout Gpu::frame_layout(std::uint32_t width, std::uint32_t height) const {
+    return device_frame_layout(opened_->device, opened_->method, width, height);
+}
+
+std::unique_ptr<FrameSource> Gpu::make_source(std::span<const DmaBuf> slots,
+                                              const FrameLayout& layout, Scene scene,
+                                              std::uint32_t seed) {
+    auto renderer =
+        std::make_unique<Renderer>(opened_->device, opened_->method, slots, layout, scene, seed);
+    imported_ = renderer->identities();
+    if (scene != Scene::none)
+        return renderer;
+
+    for (std::uint32_t i = 0; i < slots.size(); ++i)
+        renderer->begin(i, {});
+    for (std::uint32_t i = 0; i < slots.size(); ++i)
+        if (!renderer->wait(i, fill_patience))
+            throw Error(Failure::run, fmt::format("GPU {}: filling slot {}", info_.name, i),
+                        fmt::format("not done in {}", duration_text(fill_patience)),
+                        "The device hangs, and dmesg may say why");
+    return make_stamping_source(slots, layout, seed);
+}
+
+std::uint64_t Gpu::validation_messages() const noexcept {
+    return opened_->device.instance().validation().count();
+}
+
+std::string Gpu::first_validation_message() const {
+    return opened_->device.instance().validation().first();
+}
+
+} // namespace clearframe
