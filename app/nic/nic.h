@@ -1,0 +1,191 @@
+// NICs: registering frame memory, writing it into a peer's, reaping completions.
+//
+// The words are those of libibverbs (ibv_post_send(3), ibv_poll_cq(3)). A NIC has few functions;
+// what differs between NICs is data (NicInfo).
+#pragma once
+
+#include "core/choice.h"
+#include "core/clock.h"
+#include "memory/dma_buf.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace clearframe {
+
+// Completion status, with the values of enum ibv_wc_status.
+enum class WcStatus : std::uint32_t {
+    success = 0,
+    local_length_error = 1,
+    local_protection_error = 4,
+    flushed = 5,
+    remote_access_error = 10,
+    remote_operation_error = 11,
+    retry_exceeded = 12,
+    receiver_not_ready = 13,
+    fatal = 18,
+    general_error = 21,
+};
+// "IBV_WC_REM_ACCESS_ERR (10)".
+std::string wc_status_text(WcStatus status);
+
+enum class WcOpcode : std::uint32_t { rdma_write, receive_with_immediate };
+
+// One completed piece of work. Comes from a device: every field is to be checked by who reads it.
+struct Completion {
+    std::uint64_t wr_id = 0; // as posted; 0 for a receive
+    WcStatus status = WcStatus::success;
+    WcOpcode opcode = WcOpcode::rdma_write;
+    std::uint32_t byte_len = 0;     // receive: bytes that the peer wrote
+    std::uint32_t immediate = 0;    // receive: the peer's immediate
+    std::uint32_t vendor_error = 0; // the device's own code; 0 when it says nothing
+};
+
+// What a peer may do with registered memory; reading it to send it is always allowed.
+enum class RemoteAccess { none, write };
+
+// Memory that a NIC can reach. Deregistered when destroyed: no work on it may be in flight then.
+// Holds the buffer's pages, not the DmaBuf.
+class MemoryRegion {
+public:
+    virtual ~MemoryRegion() = default;
+
+    std::uint32_t lkey() const noexcept { return lkey_; }
+    std::uint32_t rkey() const noexcept { return rkey_; }
+    std::uint64_t address() const noexcept { return address_; } // of its first byte, for the peer
+    std::uint64_t length() const noexcept { return length_; }
+    // Of the fd that was registered, asked of the kernel at that moment.
+    const BufferIdentity& identity() const noexcept { return identity_; }
+
+protected:
+    MemoryRegion() = default;
+    std::uint32_t lkey_ = 0;
+    std::uint32_t rkey_ = 0;
+    std::uint64_t address_ = 0;
+    std::uint64_t length_ = 0;
+    BufferIdentity identity_;
+};
+
+// An RDMA WRITE. With `immediate` the peer gets a completion; a length of 0 carries the
+// immediate alone and needs neither region nor remote address.
+struct WriteRequest {
+    std::uint64_t wr_id = 0;
+    const MemoryRegion* local = nullptr;
+    std::uint64_t local_offset = 0; // into `local`
+    std::uint32_t length = 0;
+    std::uint64_t remote_address = 0;
+    std::uint32_t rkey = 0;
+    bool signaled = true; // false: no completion unless it fails
+    std::optional<std::uint32_t> immediate;
+};
+
+struct EndpointLimits {
+    std::uint32_t send_queue = 0;    // writes that may be outstanding
+    std::uint32_t receive_queue = 0; // receives that may be posted
+    std::uint32_t max_message = 0;   // bytes in one write
+};
+
+enum class WaitResult { ready, timed_out, cancelled };
+
+// One end of a connection (a reliable connected queue pair and its completion queue). One thread
+// posts, polls and waits; cancel() may be called from any other. When an end has been destroyed,
+// none of its connection's writes touches memory any more; those of the other end fail.
+class Endpoint {
+public:
+    virtual ~Endpoint() = default;
+
+    const EndpointLimits& limits() const noexcept { return limits_; }
+
+    // Makes room for `count` writes with immediate from the peer; each consumes one. Throws Error
+    // when more than limits().receive_queue would be posted, or after a failed completion.
+    virtual void post_receives(std::uint32_t count) = 0;
+
+    // Hands writes to the NIC in order, and returns how many it took: fewer than all when the send
+    // queue is full, until completions have been reaped. An unsignaled write keeps its place until
+    // the completion of a later one has been reaped: a queue full of them stays full. Does not
+    // block, allocates nothing. Throws Error for a request that no NIC could carry out (a range
+    // outside its region, a message over limits().max_message).
+    std::size_t post(std::span<const WriteRequest> requests);
+
+    // Takes up to completions.size() finished completions, in order; returns how many. Does not
+    // block. After one whose status is not success, all outstanding work completes as `flushed`.
+    virtual std::size_t poll(std::span<Completion> completions) = 0;
+
+    // Sleeps until `at_least` completions can be polled, `timeout` has passed or cancel() was
+    // called. Returns with fewer, but at least one, if the NIC has nothing else to do or work has
+    // failed: asking for several saves waking up for each.
+    virtual WaitResult wait(Nanoseconds timeout, std::uint32_t at_least = 1) = 0;
+
+    // Ends the present wait and all later ones at once with `cancelled`. Thread-safe.
+    virtual void cancel() = 0;
+
+protected:
+    explicit Endpoint(EndpointLimits limits) : limits_(limits) {}
+
+private:
+    virtual std::size_t do_post(std::span<const WriteRequest> requests) = 0;
+
+    EndpointLimits limits_;
+};
+
+struct EndpointPair {
+    std::unique_ptr<Endpoint> sender;
+    std::unique_ptr<Endpoint> receiver;
+};
+
+struct NicInfo {
+    std::string name;      // "emulated", "mlx5_0"
+    std::string detail;    // "rate 100 Gb/s, latency 5 us"
+    bool emulated = false; // no hardware moves these bytes
+    std::string thread;    // emulated: whose CPU time stands for the hardware; else empty
+};
+
+// A NIC. Thread-safe. Outlives its regions and endpoints.
+class Nic {
+public:
+    virtual ~Nic() = default;
+
+    const NicInfo& info() const noexcept { return info_; }
+
+    // Registers the whole buffer. Throws Error: private memory (EOPNOTSUPP, as hardware in a
+    // confidential guest answers), memory that the NIC cannot map.
+    virtual std::unique_ptr<MemoryRegion> register_memory(const DmaBuf& buffer,
+                                                          RemoteAccess access) = 0;
+
+    // Two ends connected to each other in this process, with room for `in_flight` outstanding
+    // writes each (the NIC may give more). Throws Error.
+    virtual EndpointPair connect_within(std::uint32_t in_flight) = 0;
+
+    // How fast this NIC moves `source`'s regions into `target`'s, over and over, for about
+    // `duration`, with nothing else going on: the limit that a stream is held against. Blocks.
+    // Call it only while no work is in flight. GB/s (1e9 bytes). `target` is registered for
+    // writing; emulated: the bare copy of memory on the engine's thread, or the rate that the
+    // options set if that is less. Throws Error for regions of another NIC.
+    virtual double plain_gbytes_per_s(std::span<const MemoryRegion* const> source,
+                                      std::span<const MemoryRegion* const> target,
+                                      Nanoseconds duration) = 0;
+
+    // CPU time spent so far on being the NIC; 0 for hardware.
+    virtual Nanoseconds emulation_cpu() const = 0;
+
+protected:
+    explicit Nic(NicInfo info) : info_(std::move(info)) {}
+
+private:
+    NicInfo info_;
+};
+
+// Every NIC of this machine, best first, usable or with the reason why not.
+std::vector<Candidate> probe_nics();
+
+// Opens a NIC from its command-line form "NAME" or "NAME:key=value,…"; options are the NIC's own
+// (nic/emulated/options.h). "auto" is the best that is usable. Throws Error of usage for an unknown
+// name, option or value, of availability for a NIC that cannot be used.
+std::unique_ptr<Nic> open_nic(std::string_view specification);
+
+} // namespace clearframe
