@@ -1,0 +1,153 @@
+#include "pipeline/receiver.h"
+
+#include "core/error.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace clearframe {
+namespace {
+
+constexpr std::size_t completions_at_once = 64;
+// The sender is the one who notices that a stream has stopped.
+constexpr Nanoseconds forever = 3600LL * 1'000'000'000;
+
+} // namespace
+
+Receiver::Receiver(Endpoint& endpoint, const ReceiveMemory& memory)
+    : endpoint_(endpoint),
+      memory_(memory),
+      ring_(static_cast<std::uint32_t>(memory.buffers.size())),
+      signal_every_(std::max(1u, endpoint.limits().send_queue / 4)),
+      completions_(completions_at_once) {
+    // A frame for every slot, and the ends of two blocks.
+    endpoint_.post_receives(ring_.size() + 2);
+}
+
+void Receiver::set_lane(const ReceiveLane& lane) {
+    const std::lock_guard lock(lane_mutex_);
+    lane_ = lane;
+}
+
+ReceiveLane Receiver::lane() {
+    const std::lock_guard lock(lane_mutex_);
+    return lane_;
+}
+
+void Receiver::run() {
+    while (!closed_ && endpoint_.wait(forever) != WaitResult::cancelled) {
+        while (const std::size_t count = endpoint_.poll(completions_)) {
+            // A block begins only when the one before has come to rest: all frames of a batch are
+            // of one lane.
+            const ReceiveLane present = lane();
+            const auto batch = std::span(completions_).first(count);
+            replenish(batch);
+            for (const Completion& completion : batch)
+                handle(present, completion);
+        }
+    }
+}
+
+// Before any slot of the batch is given back: the sender may use it at once.
+void Receiver::replenish(std::span<const Completion> batch) {
+    std::uint32_t receives = 0;
+    for (const Completion& completion : batch) {
+        if (completion.status != WcStatus::success)
+            return; // nothing more will come
+        receives += completion.opcode == WcOpcode::receive_with_immediate;
+    }
+    endpoint_.post_receives(receives);
+}
+
+void Receiver::handle(const ReceiveLane& lane, const Completion& completion) {
+    if (completion.status != WcStatus::success) {
+        closed_ = true;
+        // Flushed: the other side has ended the connection, and says why.
+        if (completion.status != WcStatus::flushed)
+            throw Error(Failure::run, "NIC: receiving failed", wc_status_text(completion.status),
+                        "The connection is broken: start the stream again");
+        return;
+    }
+    if (completion.opcode != WcOpcode::receive_with_immediate)
+        return;
+    const Immediate immediate = Immediate::decode(completion.immediate);
+    const std::uint64_t sequence = widen_sequence(immediate.sequence_low, expected_);
+    // No more frames than slots can be under way.
+    const bool plausible = sequence - expected_ <= ring_.size();
+    if (immediate.message == Message::end && plausible)
+        give_up_until(lane, sequence);
+    else if (immediate.message == Message::frame && plausible)
+        frame_arrived(lane, completion, immediate.slot, sequence);
+    else
+        lane.meter->rejected.add();
+}
+
+void Receiver::frame_arrived(const ReceiveLane& lane, const Completion& completion,
+                             std::uint32_t slot, std::uint64_t sequence) {
+    std::optional<Lease> lease = ring_.acquire_slot(slot, SlotState::arrived);
+    if (!lease) {
+        lane.meter->rejected.add();
+        return;
+    }
+    give_up_until(lane, sequence);
+    expected_ = sequence + 1;
+    lane.meter->frames.add();
+    if (completion.byte_len == lane.path->last_write_bytes())
+        use(lane, *lease, sequence);
+    else
+        corrupt(lane, {.kind = FrameFault::Kind::length,
+                       .sequence = sequence,
+                       .slot = slot,
+                       .found = completion.byte_len,
+                       .expected = lane.path->last_write_bytes()});
+    lease->release();
+    tell(Message::credit, slot, sequence);
+}
+
+void Receiver::use(const ReceiveLane& lane, Lease& lease, std::uint64_t sequence) {
+    const CpuAccess access(memory_.buffers[lease.slot()], Access::read);
+    const FrameView frame = lane.path->receive(lease.slot(), *lane.meter);
+    const Nanoseconds usable = now();
+    lane.meter->throughput.arrived(frame.size(), usable);
+    lease.advance(SlotState::shown);
+
+    const Verifier::Verdict verdict = lane.verifier->verify(frame, sequence, lease.slot());
+    lane.meter->verify.record(now() - usable);
+    lane.meter->verified_pixels.add(verdict.pixels);
+    if (verdict.fault)
+        return corrupt(lane, *verdict.fault);
+    const auto begun = static_cast<Nanoseconds>(verdict.time_ns);
+    if (begun > 0 && begun <= usable)
+        lane.meter->latency.record(usable - begun);
+    if (lane.viewer)
+        (*lane.viewer)(frame, sequence);
+}
+
+void Receiver::corrupt(const ReceiveLane& lane, const FrameFault& fault) {
+    lane.meter->corrupt.add();
+    faults_.add(fault);
+}
+
+// Frames before `sequence` that have not come will not come any more: writes arrive in order.
+void Receiver::give_up_until(const ReceiveLane& lane, std::uint64_t sequence) {
+    for (; expected_ < sequence; ++expected_) {
+        lane.meter->lost.add();
+        faults_.add({.kind = FrameFault::Kind::lost, .sequence = expected_});
+        tell(Message::lost, 0, expected_);
+    }
+}
+
+void Receiver::tell(Message message, std::uint32_t slot, std::uint64_t sequence) {
+    WriteRequest request;
+    request.wr_id = WriteTag{.control = true}.encode();
+    request.immediate = Immediate::of(message, slot, sequence).encode();
+    // A completion now and then keeps the send queue going; one for each would wake this thread.
+    request.signaled = ++told_ % signal_every_ == 0;
+    if (endpoint_.post({&request, 1}) == 0)
+        throw Error(Failure::run,
+                    fmt::format("NIC: no room to give slot {} back to the sender", slot), {},
+                    "The sender does not take its credits");
+}
+
+} // namespace clearframe
