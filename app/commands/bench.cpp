@@ -1,0 +1,181 @@
+// `clearframe bench`: what the zero-copy path saves against the staging copy, in figures.
+#include "commands/bench_options.h"
+#include "commands/bench_report.h"
+#include "commands/bench_run.h"
+#include "commands/command.h"
+#include "commands/interrupt.h"
+#include "commands/parts.h"
+#include "commands/terminal.h"
+#include "core/error.h"
+#include "core/result_file.h"
+#include "core/thread.h"
+#include "gpu/capture.h"
+#include "memory/guest.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <thread>
+
+namespace clearframe {
+namespace {
+
+// Sends one more frame, outside the measurement: the picture of it as it was received.
+std::string capture(Session& session, SendMeter& sent, ReceiveMeter& received) {
+    std::vector<std::byte> copy;
+    const FrameViewer keep = [&](FrameView frame, std::uint64_t) {
+        copy.assign(frame.begin(), frame.end());
+    };
+    session.run_block(0, {.frames = 1, .until = now() + 60'000'000'000}, sent, received, &keep);
+    if (copy.empty())
+        throw Error(Failure::run, "no good frame was received to capture", {}, {});
+    return encode_png(copy, session.layout());
+}
+
+// The measurement on a thread of its own, which can be waited for together with Ctrl-C.
+class Measurement {
+public:
+    Measurement(BenchRun& run, Session& session)
+        : session_(session), thread_(start_thread("cf-sender", [this, &run] {
+              try {
+                  run.run(session_);
+              } catch (...) {
+                  failure_ = std::current_exception();
+              }
+              ended_.signal();
+          })) {}
+
+    // Shows progress until the measurement has ended; true if Ctrl-C ended it. Throws what it
+    // threw.
+    bool wait(Interrupts& interrupts, const BenchRun& run, Terminal& terminal) {
+        constexpr Nanoseconds redraw = 200'000'000;
+        bool interrupted = false;
+        while (true) {
+            const Interrupts::Woken woken = interrupts.wait(ended_, redraw);
+            if (woken == Interrupts::Woken::by_event)
+                break;
+            if (woken == Interrupts::Woken::by_interrupt) {
+                interrupted = true;
+                session_.stop();
+            }
+            const BenchRun::Progress progress = run.progress();
+            terminal.progress(fmt::format("{} {:3.0f} %  {}", bar(progress.fraction, 24),
+                                          progress.fraction * 100, progress.text));
+        }
+        terminal.clear_progress();
+        thread_.join();
+        if (failure_)
+            std::rethrow_exception(failure_);
+        return interrupted;
+    }
+
+private:
+    Session& session_;
+    Event ended_;
+    std::exception_ptr failure_;
+    std::jthread thread_;
+};
+
+std::optional<ResultFile> result_file(const std::optional<std::string>& path) {
+    return path ? std::optional<ResultFile>(*path) : std::nullopt;
+}
+
+// Without a GPU only the transport can be measured: aloud, and not if a scene was asked for.
+void drop_rendered_scenes(BenchPlan& plan, const Part& gpu, RunRecord& record) {
+    std::string reasons;
+    for (const Refusal& refusal : gpu.refused)
+        reasons +=
+            fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", refusal.name, refusal.reason);
+    for (const Scene scene : plan.scenes)
+        if (scene != Scene::none && plan.scenes_by_name)
+            throw Error(Failure::unavailable,
+                        fmt::format("scene {} needs a GPU, and there is none", scene_name(scene)),
+                        reasons, "Use --scene none to measure the transport alone");
+    plan.scenes = {Scene::none};
+    record.warnings.emplace_back("no GPU: the transport alone was measured, nothing was rendered");
+}
+
+bool any_block(const RunRecord& record) {
+    for (const SceneRecord& scene : record.results)
+        for (const PathRecord& path : scene.paths)
+            if (!path.blocks.empty())
+                return true;
+    return false;
+}
+
+int bench(const BenchOptions& options) {
+    BenchPlan plan = make_bench_plan(options);
+    std::optional<ResultFile> json = result_file(options.json);
+    std::optional<ResultFile> csv = result_file(options.csv);
+    std::optional<ResultFile> picture = result_file(options.capture);
+    const bool stdout_taken = options.json == "-" || options.csv == "-";
+    Terminal out(stdout_taken ? stderr : stdout);
+    Terminal err(stderr);
+
+    Interrupts interrupts;
+    RunRecord record;
+    record.environment = read_environment();
+    record.environment.guest = detect_guest().kind;
+    ExposureMeter exposure;
+    const Parts parts = open_parts({.heap = options.heap,
+                                    .gpu = options.gpu,
+                                    .nic = options.nic,
+                                    .required = options.require});
+    record.parts = parts.described;
+    if (!parts.gpu)
+        drop_rendered_scenes(plan, parts.described[1], record);
+    record.config = bench_config(options, plan);
+    if (!options.quiet)
+        report_parts(out, record.parts);
+
+    BenchRun run(plan);
+    SendMeter capture_sent;
+    ReceiveMeter capture_received(0);
+    std::vector<FrameFault> faults;
+    {
+        Session session(plan.session, {.shared_heap = *parts.shared_heap,
+                                       .private_heap = *parts.private_heap,
+                                       .gpu = parts.gpu.get(),
+                                       .nic = *parts.nic,
+                                       .exposure = exposure});
+        record.ended_early = Measurement(run, session).wait(interrupts, run, err);
+        if (picture && !record.ended_early)
+            std::move(*picture).commit(capture(session, capture_sent, capture_received));
+        faults.assign(session.faults().faults().begin(), session.faults().faults().end());
+    }
+    record.host_readable_bytes = exposure.peak_bytes();
+    record.limits = run.limits();
+    record.results = scene_records(run, options.seed);
+    if (record.ended_early)
+        record.warnings.emplace_back("ended early by a signal");
+
+    if (!any_block(record))
+        throw Error(Failure::run, "the run ended before anything was measured", {}, {});
+    if (!options.quiet)
+        report_results(out, record);
+    report_faults(err, record, faults);
+    if (json)
+        std::move(*json).commit(to_json(record));
+    if (csv)
+        std::move(*csv).commit(to_csv(record));
+    const std::uint64_t complaints = parts.gpu ? parts.gpu->validation_messages() : 0;
+    if (complaints > 0)
+        throw Error(
+            Failure::run,
+            fmt::format("the validation layers had {} complaints about Vulkan calls", complaints),
+            {}, {});
+    return record.any_bad_frame() ? static_cast<int>(Failure::run) : 0;
+}
+
+} // namespace
+
+std::function<int()> declare_bench(CLI::App& app) {
+    const auto options = std::make_shared<BenchOptions>();
+    declare_bench_options(app, *options);
+    return [options] { return bench(*options); };
+}
+
+} // namespace clearframe

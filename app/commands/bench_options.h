@@ -1,0 +1,61 @@
+// What `clearframe bench` was asked to do.
+#pragma once
+
+#include "pipeline/session.h"
+#include "wire/frame.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace clearframe {
+
+struct BenchOptions {
+    std::string size = "1920x1080";
+    std::vector<std::string> scenes; // empty: none and waves, as far as there is a GPU
+    std::vector<std::string> paths{"zero-copy", "staging"};
+    std::string heap = "auto";
+    std::string gpu = "auto";
+    std::string nic = "emulated";
+    std::uint32_t ring = 8;
+    double seconds = 10;
+    std::uint64_t frames = 0; // 0: by time
+    std::uint64_t block = 250;
+    std::uint64_t warmup = 500;
+    std::string verify = "sampled";
+    std::string bounce = "nic";
+    double pool_mib = 0; // 0: by swiotlb's rule
+    std::uint32_t seed = 1;
+    double timeout = 5; // seconds
+    std::optional<std::string> json;
+    std::optional<std::string> csv;
+    std::optional<std::string> capture;
+    std::vector<std::string> require;
+    bool quiet = false;
+};
+
+// Adds the options to the command; CLI11 writes what it parses into `options`.
+void declare_bench_options(CLI::App& app, BenchOptions& options);
+
+// The options in the program's own terms. Throws Error of usage.
+struct BenchPlan {
+    SessionOptions session;
+    std::vector<Scene> scenes;
+    bool scenes_by_name = false; // then a scene that cannot be had is an error
+    Nanoseconds duration = 0;    // of a scene's blocks; 0: by frames
+    std::uint64_t frames = 0;    // of each path and scene; 0: by time
+    std::uint64_t block = 0;
+    std::uint64_t warmup = 0;
+};
+BenchPlan make_bench_plan(const BenchOptions& options);
+
+// Option name → JSON text, for the run's record.
+std::map<std::string, std::string> bench_config(const BenchOptions& options, const BenchPlan& plan);
+
+} // namespace clearframe

@@ -1,0 +1,137 @@
+#include "commands/bench_report.h"
+
+#include "core/units.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace clearframe {
+namespace {
+
+// Under so many the interval contains the truth clearly less often than it says (docs/results.md).
+constexpr std::uint32_t few_pairs = 5;
+
+// A reason without the name of whom it is about.
+std::string nameless(const Refusal& refusal) {
+    std::string reason = refusal.reason;
+    for (std::size_t at; (at = reason.find(refusal.name)) != std::string::npos;)
+        reason.replace(at, refusal.name.size(), "…");
+    return reason;
+}
+
+// "not a, b: opening /dev/dma_heap/a: …": a line for each reason, with all whom it keeps out.
+void report_refusals(Terminal& out, std::span<const Refusal> refused) {
+    for (std::size_t i = 0; i < refused.size();) {
+        std::string names = refused[i].name;
+        std::size_t next = i + 1;
+        for (; next < refused.size() && nameless(refused[next]) == nameless(refused[i]); ++next)
+            names += ", " + refused[next].name;
+        out.line(out.styled(fmt::format("     not {}: {}", names, refused[i].reason), Style::dim));
+        i = next;
+    }
+}
+
+std::string scene_title(const SceneRecord& scene) {
+    return scene.scene == "none" ? "none: the transport alone, no rendering"
+                                 : fmt::format("{}: every frame rendered", scene.scene);
+}
+
+void report_table(Terminal& out, const SceneRecord& scene) {
+    constexpr auto row = "  {:<10} {:>7} {:>7} {:>7} {:>9} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9}";
+    out.line(out.styled(scene_title(scene), Style::bold));
+    out.line(out.styled(fmt::format(row, "path", "GB/s", "min", "p5", "frames/s", "p50 ms", "p99",
+                                    "p99.9", "CPU ms/GB", "copied", "frames"),
+                        Style::dim));
+    for (const PathRecord& path : scene.paths)
+        out.line(fmt::format(
+            row, path.path, fmt::format("{:.2f}", path.mean_gbytes_per_s),
+            fmt::format("{:.2f}", path.min_gbytes_per_s),
+            fmt::format("{:.2f}", path.p5_gbytes_per_s), fmt::format("{:.1f}", path.frames_per_s),
+            fmt::format("{:.2f}", path.latency_us.p50 / 1e3),
+            fmt::format("{:.2f}", path.latency_us.p99 / 1e3),
+            fmt::format("{:.2f}", path.latency_us.p99_9 / 1e3),
+            fmt::format("{:.2f}", path.cpu_ms_per_gbyte),
+            path.cpu_copied_bytes == 0 ? "0" : bytes_text(path.cpu_copied_bytes), path.frames));
+}
+
+const PathRecord& find(const SceneRecord& scene, std::string_view path) {
+    return *std::find_if(scene.paths.begin(), scene.paths.end(),
+                         [&](const PathRecord& record) { return record.path == path; });
+}
+
+void report_comparison(Terminal& out, const SceneRecord& scene) {
+    if (!scene.comparison)
+        return;
+    for (const auto& [name, interval] : scene.comparison->paths) {
+        const PathRecord& path = find(scene, name);
+        const std::string sure =
+            interval.pairs < few_pairs
+                ? fmt::format("{} pairs of blocks: too few to be sure", interval.pairs)
+                : fmt::format("95 %: {:.2f}–{:.2f}, {} pairs of blocks", interval.low,
+                              interval.high, interval.pairs);
+        out.line(fmt::format(
+            "  {}", out.styled(fmt::format("{} moved {:.2f}× the frames of the {} copy ({}), with "
+                                           "{} copied by the CPU",
+                                           name, interval.ratio, scene.comparison->baseline, sure,
+                                           bytes_text(path.cpu_copied_bytes)),
+                               Style::good)));
+    }
+}
+
+} // namespace
+
+void report_parts(Terminal& out, std::span<const Part> parts) {
+    for (const Part& part : parts) {
+        std::string line = fmt::format("{:<4} {}", part.kind, part.name);
+        if (!part.detail.empty())
+            line += fmt::format(" ({})", part.detail);
+        if (part.emulated)
+            line +=
+                ", " + out.styled(fmt::format("emulated: {}", part.emulation), Style::attention);
+        out.line(line);
+        report_refusals(out, part.refused);
+    }
+}
+
+void report_results(Terminal& out, const RunRecord& record) {
+    for (const SceneRecord& scene : record.results) {
+        out.line("");
+        report_table(out, scene);
+        report_comparison(out, scene);
+    }
+    out.line("");
+    if (record.limits.dma_gbytes_per_s > 0)
+        out.line(fmt::format("limits measured beside it: the NIC's plain transfer {:.2f} GB/s, the "
+                             "CPU's plain copy {:.2f} GB/s ({})",
+                             record.limits.dma_gbytes_per_s, record.limits.copy_gbytes_per_s,
+                             record.limits.copy_method));
+    out.line(
+        fmt::format("memory that the host could read: {}", bytes_text(record.host_readable_bytes)));
+    const std::vector<std::string> emulated = record.emulated();
+    if (!emulated.empty())
+        out.line(out.styled(fmt::format("emulated here: {}. The figures are this machine's, not a "
+                                        "confidential VM's",
+                                        fmt::join(emulated, ", ")),
+                            Style::attention));
+    for (const std::string& warning : record.warnings)
+        out.line(out.styled(warning, Style::attention));
+}
+
+void report_faults(Terminal& out, const RunRecord& record, std::span<const FrameFault> faults) {
+    std::uint64_t lost = 0, corrupt = 0, rejected = 0;
+    for (const SceneRecord& scene : record.results)
+        for (const PathRecord& path : scene.paths) {
+            lost += path.lost;
+            corrupt += path.corrupt;
+            rejected += path.rejected;
+        }
+    for (const FrameFault& fault : faults)
+        out.line(out.styled(fault_text(fault), Style::bad));
+    if (lost + corrupt + rejected > 0)
+        out.line(out.styled(fmt::format("{} frames lost, {} corrupt, {} completions rejected", lost,
+                                        corrupt, rejected),
+                            Style::bad));
+}
+
+} // namespace clearframe

@@ -1,0 +1,22 @@
+// The results of a run in words and tables, for people.
+#pragma once
+
+#include "commands/terminal.h"
+#include "measure/record.h"
+#include "pipeline/verifier.h"
+
+#include <span>
+
+namespace clearframe {
+
+// A line for each part: what was chosen and in what way it is emulated; below it, why nothing
+// better was taken.
+void report_parts(Terminal& out, std::span<const Part> parts);
+
+// A table for each scene, the sentence that matters, the limits, and what was emulated.
+void report_results(Terminal& out, const RunRecord& record);
+
+// One line for each fault kept, and how many frames went wrong. Nothing if none did.
+void report_faults(Terminal& out, const RunRecord& record, std::span<const FrameFault> faults);
+
+} // namespace clearframe

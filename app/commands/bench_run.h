@@ -1,0 +1,69 @@
+// The measurement: interleaved blocks of every path, scene by scene.
+#pragma once
+
+#include "commands/bench_options.h"
+#include "measure/record.h"
+#include "pipeline/session.h"
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace clearframe {
+
+// One path's figures in one scene.
+struct PathRun {
+    const PathType* type = nullptr;
+    std::unique_ptr<SendMeter> sent;
+    std::unique_ptr<ReceiveMeter> received;
+    std::vector<BlockRecord> blocks;
+    bool same_buffer = false;
+};
+
+struct SceneRun {
+    Scene scene = Scene::none;
+    std::vector<PathRun> paths;
+};
+
+// Measures on a session. run() belongs to one thread; progress() and stop() to any.
+class BenchRun {
+public:
+    // The session must be destroyed before this.
+    explicit BenchRun(const BenchPlan& plan);
+
+    // Measures everything. Blocks until done or stopped. Throws Error.
+    void run(Session& session);
+
+    struct Progress {
+        double fraction = 0; // of the whole measurement
+        std::string text;    // "waves: zero-copy 12.5 GB/s, staging 5.5 GB/s"
+    };
+    Progress progress() const;
+
+    // After run() has returned:
+    const std::vector<SceneRun>& scenes() const noexcept { return scenes_; }
+    Limits limits() const { return limits_; }
+
+private:
+    void run_scene(Session& session, SceneRun& scene, LimitProbe& limits);
+    void run_round(Session& session, SceneRun& scene, std::uint64_t frames);
+    void warm_up(Session& session);
+    Nanoseconds time_for(Nanoseconds part) const;
+    void set_progress(const SceneRun& scene, double done);
+
+    const BenchPlan& plan_;
+    std::vector<SceneRun> scenes_;
+    SendMeter warmup_sent_;
+    ReceiveMeter warmup_received_;
+    Limits limits_;
+    std::uint32_t next_block_index_ = 0;
+
+    mutable std::mutex mutex_;
+    Progress progress_; // guarded by it
+};
+
+// What was measured, in the form that is stored.
+std::vector<SceneRecord> scene_records(const BenchRun& run, std::uint32_t seed);
+
+} // namespace clearframe

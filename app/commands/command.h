@@ -1,0 +1,27 @@
+// Commands: what the program can be asked to do.
+#pragma once
+
+#include <functional>
+#include <span>
+
+namespace CLI {
+class App;
+}
+
+namespace clearframe {
+
+struct Command {
+    const char* name;
+    const char* summary; // one line of the help
+    // Declares the command's options on `app`; the function it returns runs the command with what
+    // was parsed into them, and gives the exit status.
+    std::function<int()> (*declare)(CLI::App& app);
+};
+
+std::function<int()> declare_bench(CLI::App& app);
+
+// Parses the command line, runs the command and reports errors: one line on standard error.
+// Without a command the first one runs. Returns the exit status (core/error.h).
+int run_command_line(std::span<const Command> commands, int argc, char** argv);
+
+} // namespace clearframe

@@ -1,0 +1,66 @@
+#include "commands/interrupt.h"
+
+#include "core/error.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+
+namespace clearframe {
+namespace {
+
+sigset_t ending_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return set;
+}
+
+} // namespace
+
+Event::Event() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (!fd_)
+        throw_errno(errno, "making an event", "Raise the limit of open files: ulimit -n");
+}
+
+void Event::signal() noexcept {
+    signalled_.store(true, std::memory_order_release);
+    const std::uint64_t one = 1;
+    // Should it fail, the waiter sees the flag when its time is up.
+    [[maybe_unused]] const ssize_t written = write(fd_.get(), &one, sizeof(one));
+}
+
+Interrupts::Interrupts() {
+    const sigset_t set = ending_signals();
+    signals_.reset(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signals_)
+        throw_errno(errno, "waiting for signals", "Raise the limit of open files: ulimit -n");
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+Interrupts::~Interrupts() {
+    const sigset_t set = ending_signals();
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+Interrupts::Woken Interrupts::wait(const Event& event, Nanoseconds timeout) {
+    pollfd fds[] = {{.fd = event.fd(), .events = POLLIN}, {.fd = signals_.get(), .events = POLLIN}};
+    const int ready = poll(fds, 2, static_cast<int>(timeout / 1'000'000));
+    if (event.signalled())
+        return Woken::by_event;
+    if (ready <= 0 || fds[1].revents == 0)
+        return Woken::by_time;
+    signalfd_siginfo info;
+    [[maybe_unused]] const ssize_t got = read(signals_.get(), &info, sizeof(info));
+    const sigset_t set = ending_signals();
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    return Woken::by_interrupt;
+}
+
+} // namespace clearframe

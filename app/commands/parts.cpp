@@ -1,0 +1,118 @@
+#include "commands/parts.h"
+
+#include "core/error.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+
+namespace clearframe {
+namespace {
+
+bool validation_wanted() {
+    const char* value = std::getenv("CLEARFRAME_VALIDATION");
+    if (value)
+        return std::string_view(value) == "1";
+#ifdef NDEBUG
+    return false;
+#else
+    return true;
+#endif
+}
+
+Part describe(std::string_view kind, std::span<const Candidate> candidates, const Choice& choice) {
+    const Candidate& chosen = candidates[choice.index];
+    return {.kind = std::string(kind),
+            .name = chosen.name,
+            .detail = chosen.detail,
+            .emulated = chosen.emulated,
+            .emulation = chosen.emulation,
+            .refused = choice.refused};
+}
+
+// How slots reach the GPU and what it draws into; a fallback with its reason.
+std::string import_text(const GpuInfo& gpu) {
+    std::string text = gpu.import == ImportKind::dma_buf
+                           ? "imports the slots as dma-bufs"
+                           : fmt::format("imports the slots' mappings through "
+                                         "VK_EXT_external_memory_host (no dma-buf: {})",
+                                         gpu.import_reason);
+    if (gpu.target == TargetKind::image)
+        text += gpu.uses_modifiers ? ", draws into images with the LINEAR modifier"
+                                   : ", draws into LINEAR images";
+    else
+        text += fmt::format(", draws into buffers (no image: {})", gpu.target_reason);
+    return text;
+}
+
+void check_required(const PartRequests& requests, const std::vector<Part>& parts) {
+    for (const Part& part : parts) {
+        const bool required = std::find(requests.required.begin(), requests.required.end(),
+                                        part.kind) != requests.required.end();
+        if (!required || !part.emulated)
+            continue;
+        std::string reasons = part.emulation;
+        for (const Refusal& refusal : part.refused)
+            reasons += fmt::format("; {}: {}", refusal.name, refusal.reason);
+        throw Error(
+            Failure::unavailable,
+            fmt::format("a real {} is required, but the best one here is {}", part.kind, part.name),
+            reasons, {});
+    }
+}
+
+} // namespace
+
+std::string resolve_gpu(std::string_view request, std::span<const Candidate> gpus) {
+    std::size_t index = 0;
+    const auto [end, error] =
+        std::from_chars(request.data(), request.data() + request.size(), index);
+    if (error == std::errc{} && end == request.data() + request.size() && index < gpus.size())
+        return gpus[index].name;
+    if (request.empty() || request == "auto")
+        return "auto";
+
+    std::vector<std::string> matches;
+    for (const Candidate& gpu : gpus) {
+        if (gpu.name == request)
+            return gpu.name;
+        if (gpu.name.find(request) != std::string::npos)
+            matches.push_back(gpu.name);
+    }
+    if (matches.size() > 1)
+        throw Error(Failure::usage, fmt::format("--gpu '{}' means more than one GPU", request), {},
+                    fmt::format("Name one of: {}", fmt::join(matches, ", ")));
+    return matches.empty() ? std::string(request) : matches.front();
+}
+
+Parts open_parts(const PartRequests& requests) {
+    Parts parts;
+    const std::vector<Candidate> heaps = probe_heaps();
+    const Choice heap = choose("heap", requests.heap, heaps);
+    parts.shared_heap = open_heap(heaps[heap.index].name);
+    parts.private_heap = open_heap(heaps[choose_private_heap(heaps).index].name);
+    parts.described.push_back(describe("heap", heaps, heap));
+
+    const GpuOptions gpu_options{.validation = validation_wanted()};
+    const std::vector<Candidate> gpus = Gpu::probe(*parts.shared_heap, gpu_options);
+    const Choice gpu = choose("GPU", resolve_gpu(requests.gpu, gpus), gpus);
+    if (gpus[gpu.index].name != "none")
+        parts.gpu = std::make_unique<Gpu>(gpu.index, *parts.shared_heap, gpu_options);
+    parts.described.push_back(describe("gpu", gpus, gpu));
+    if (parts.gpu)
+        parts.described.back().detail += "; " + import_text(parts.gpu->info());
+
+    const std::vector<Candidate> nics = probe_nics();
+    const Choice nic = choose("NIC", requests.nic.substr(0, requests.nic.find(':')), nics);
+    parts.nic = open_nic(requests.nic);
+    parts.described.push_back(describe("nic", nics, nic));
+    if (!parts.nic->info().detail.empty())
+        parts.described.back().detail = parts.nic->info().detail;
+
+    check_required(requests, parts.described);
+    return parts;
+}
+
+} // namespace clearframe

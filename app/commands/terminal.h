@@ -1,0 +1,38 @@
+// Text for people: colours where there is a terminal that wants them, one line of progress.
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace clearframe {
+
+enum class Style { plain, bold, dim, good, attention, bad };
+
+// One output stream. Used by one thread.
+class Terminal {
+public:
+    // Colours only if `stream` is a terminal, NO_COLOR (no-color.org) is unset or empty, and TERM
+    // is not "dumb".
+    explicit Terminal(std::FILE* stream);
+
+    bool is_terminal() const noexcept { return is_terminal_; }
+    std::string styled(std::string_view text, Style style) const;
+    void line(std::string_view text); // and a newline; clears a progress line first
+
+    // Shows `text` in place of the progress line before, cut to the terminal's width. Nothing
+    // where the stream is no terminal.
+    void progress(std::string_view text);
+    void clear_progress();
+
+private:
+    std::FILE* stream_;
+    bool is_terminal_;
+    bool colours_;
+    bool progress_shown_ = false;
+};
+
+// "[#######-------]" for 0 … 1.
+std::string bar(double fraction, int width);
+
+} // namespace clearframe
