@@ -1,0 +1,337 @@
+// The program as its users run it: what it measures, says, stores and returns.
+#include "support/process.h"
+#include "support/temporary_directory.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <signal.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace clearframe::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+using nlohmann::json;
+
+// A run that is small enough to check every pixel of.
+std::vector<std::string> small(std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments{"bench",   "--size", "320x200",  "--frames", "24",
+                                       "--block", "8",      "--warmup", "4",        "--verify",
+                                       "full",    "--ring", "4",        "--json",   "-"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+}
+
+Finished bench(std::vector<std::string> arguments) {
+    return run({.arguments = std::move(arguments)});
+}
+
+std::string read(const std::filesystem::path& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+}
+
+bool has_gpu() {
+    static const bool known = bench({"bench", "--gpu", "0", "--size", "16x16", "--frames", "2",
+                                     "--scene", "waves", "--quiet"})
+                                  .status == 0;
+    return known;
+}
+
+#define NEEDS_A_GPU()                                                                              \
+    if (!has_gpu())                                                                                \
+    GTEST_SKIP() << "no Vulkan device here: install mesa-vulkan-drivers"
+
+TEST(Bench, VerifiesEveryPixelOfEveryFrameOnBothPaths) {
+    NEEDS_A_GPU();
+    const Finished done = bench(small({"--scene", "none,waves,test-card,noise"}));
+    ASSERT_EQ(done.status, 0) << done.describe();
+    const json record = done.json();
+    EXPECT_EQ(record["schema"], "clearframe.run/1");
+    ASSERT_EQ(record["results"].size(), 4u);
+    for (const json& scene : record["results"]) {
+        ASSERT_EQ(scene["paths"].size(), 2u);
+        for (const json& path : scene["paths"]) {
+            EXPECT_EQ(path["frames"], 24) << path;
+            EXPECT_EQ(path["lost"], 0);
+            EXPECT_EQ(path["corrupt"], 0);
+            EXPECT_EQ(path["verified_pixels"], 24 * 320 * 200);
+            EXPECT_EQ(path["blocks"].size(), 3u);
+        }
+        const json& zero_copy = scene["paths"][0];
+        EXPECT_EQ(zero_copy["path"], "zero-copy");
+        EXPECT_EQ(zero_copy["cpu_copied_bytes"], 0);
+        EXPECT_EQ(zero_copy["same_buffer"], true);
+        EXPECT_FALSE(zero_copy["stages_us"].contains("copy"));
+        const json& staging = scene["paths"][1];
+        EXPECT_GE(staging["cpu_copied_bytes"].get<std::uint64_t>(), 24u * 2 * 320 * 200 * 4);
+        EXPECT_EQ(staging["same_buffer"], false);
+        EXPECT_EQ(scene["comparison"]["baseline"], "staging");
+        EXPECT_EQ(scene["comparison"]["zero-copy"]["pairs"], 3);
+    }
+}
+
+TEST(Bench, NamesWhatIsEmulatedWhereverItShowsAFigure) {
+    const Finished done =
+        bench({"bench", "--size", "64x64", "--frames", "8", "--block", "4", "--scene", "none"});
+    ASSERT_EQ(done.status, 0) << done.describe();
+    EXPECT_THAT(done.out, HasSubstr("emulated here:"));
+    EXPECT_THAT(done.out, HasSubstr("nic"));
+    EXPECT_THAT(done.out, HasSubstr("zero-copy moved "));
+    EXPECT_THAT(done.out, HasSubstr("with 0 bytes copied by the CPU"));
+    const json record = bench(small({"--scene", "none"})).json();
+    EXPECT_THAT(record["emulated"].get<std::vector<std::string>>(), ::testing::Contains("nic"));
+}
+
+TEST(Bench, KeepsStandardOutputForTheJsonAlone) {
+    const Finished done = bench(small({"--scene", "none"}));
+    ASSERT_EQ(done.status, 0) << done.describe();
+    EXPECT_THAT(done.out, StartsWith("{"));
+    EXPECT_TRUE(json::accept(done.out));
+    EXPECT_THAT(done.err, HasSubstr("zero-copy moved "));
+}
+
+TEST(Bench, QuietSaysNothingWhenAllIsWell) {
+    const Finished done = bench({"bench", "--size", "64x64", "--frames", "8", "--block", "4",
+                                 "--scene", "none", "--quiet"});
+    EXPECT_EQ(done.status, 0);
+    EXPECT_THAT(done.out, IsEmpty());
+    EXPECT_THAT(done.err, IsEmpty());
+}
+
+TEST(Bench, WritesCsvWithALineABlock) {
+    const TemporaryDirectory directory;
+    const auto csv = directory.path() / "blocks.csv";
+    const Finished done = bench({"bench", "--size", "64x64", "--frames", "8", "--block", "4",
+                                 "--scene", "none", "--quiet", "--csv", csv});
+    ASSERT_EQ(done.status, 0) << done.describe();
+    const std::string text = read(csv);
+    EXPECT_THAT(text, StartsWith("scene,path,block,frames,seconds,gbytes_per_s,emulated\n"));
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1 + 2 * 2);
+}
+
+TEST(Bench, CapturesAFrameAsItWasReceived) {
+    NEEDS_A_GPU();
+    const TemporaryDirectory directory;
+    const auto png = directory.path() / "frame.png";
+    const Finished done = bench(small({"--scene", "test-card", "--quiet", "--capture", png}));
+    ASSERT_EQ(done.status, 0) << done.describe();
+    EXPECT_THAT(read(png), StartsWith("\x89PNG"));
+}
+
+TEST(Bench, ColoursOnlyATerminalThatWantsThem) {
+    const Command command{.arguments = {"bench", "--size", "64x64", "--frames", "8", "--block", "4",
+                                        "--scene", "none"},
+                          .environment = {{"TERM", "xterm-256color"}},
+                          .terminal = Terminal::both};
+    const auto escapes = [](const std::string& text) { return text.find("\033[3") != text.npos; };
+    EXPECT_TRUE(escapes(run(command).terminal));
+    Command plain = command;
+    plain.environment["NO_COLOR"] = "1";
+    EXPECT_FALSE(escapes(run(plain).terminal));
+    plain = command;
+    plain.terminal = Terminal::none;
+    const Finished piped = run(plain);
+    EXPECT_FALSE(escapes(piped.out + piped.err));
+    EXPECT_THAT(piped.out + piped.err, Not(HasSubstr("\r"))) << "progress in a pipe";
+}
+
+TEST(Bench, EndsEarlyOnCtrlCAndStillReports) {
+    const TemporaryDirectory directory;
+    for (const int signal : {SIGINT, SIGTERM}) {
+        const auto file = directory.path() / "early.json";
+        // The progress line names a rate once something has been measured.
+        const Finished done = run({.arguments = {"bench", "--size", "64x64", "--scene", "none",
+                                                 "--seconds", "3600", "--json", file},
+                                   .terminal = Terminal::err,
+                                   .signals = {{"GB/s", signal}}});
+        EXPECT_EQ(done.status, 0) << done.describe();
+        EXPECT_EQ(done.signals_sent, 1u) << done.describe();
+        EXPECT_THAT(done.out, HasSubstr("zero-copy moved "));
+        const json record = json::parse(read(file));
+        EXPECT_EQ(record["ended_early"], true);
+        EXPECT_GT(record["results"][0]["paths"][0]["frames"].get<int>(), 0);
+    }
+}
+
+TEST(Bench, ValidationLayersHaveNothingToSay) {
+    NEEDS_A_GPU();
+    const Finished done = run(
+        {.arguments = small({"--scene", "none,waves,test-card,noise"}),
+         // Under AddressSanitizer the layer's leaks come from a library that is unloaded by then.
+         .environment = {{"CLEARFRAME_VALIDATION", "1"}, {"ASAN_OPTIONS", "detect_leaks=0"}}});
+    EXPECT_EQ(done.status, 0) << done.describe();
+    EXPECT_THAT(done.err, Not(HasSubstr("VUID")));
+    EXPECT_THAT(done.err, Not(HasSubstr("SYNC-HAZARD")));
+}
+
+TEST(Bench, RunsWithoutAGpuAloud) {
+    const Finished done =
+        run({.arguments = {"bench", "--size", "64x64", "--frames", "8", "--block", "4"},
+             .environment = {{"VK_DRIVER_FILES", "/nonexistent.json"},
+                             {"VK_ICD_FILENAMES", "/nonexistent.json"}}});
+    EXPECT_EQ(done.status, 0) << done.describe();
+    EXPECT_THAT(done.out, HasSubstr("no GPU: the transport alone was measured"));
+}
+
+TEST(Bench, AnsweringHelpAndVersionIsNoError) {
+    for (const std::vector<std::string>& arguments :
+         {std::vector<std::string>{"--help"}, {"bench", "--help"}, {"--version"}}) {
+        const Finished done = bench(arguments);
+        EXPECT_EQ(done.status, 0);
+        EXPECT_THAT(done.out, HasSubstr("clearframe"));
+        EXPECT_THAT(done.err, IsEmpty());
+    }
+}
+
+struct Refused {
+    const char* name;
+    std::vector<std::string> arguments;
+    int status;
+    std::string says; // in its one line
+};
+
+void PrintTo(const Refused& refused, std::ostream* out) { *out << refused.name; }
+
+class Refuses : public ::testing::TestWithParam<Refused> {};
+
+TEST_P(Refuses, InOneLineWithTheRightStatus) {
+    std::vector<std::string> arguments{"bench"};
+    arguments.insert(arguments.end(), GetParam().arguments.begin(), GetParam().arguments.end());
+    const Finished done = bench(arguments);
+    EXPECT_EQ(done.status, GetParam().status) << done.describe();
+    EXPECT_THAT(done.err, AllOf(StartsWith("clearframe: "), HasSubstr(GetParam().says)));
+    EXPECT_EQ(std::count(done.err.begin(), done.err.end(), '\n'), 1) << done.err;
+    EXPECT_THAT(done.out, IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    BadUsage, Refuses,
+    ::testing::Values(
+        Refused{"UnknownOption", {"--fast"}, 2, "--fast"},
+        Refused{"UnknownScene", {"--scene", "wave"}, 2, "none, waves, test-card or noise"},
+        Refused{"UnknownPath", {"--paths", "magic"}, 2, "zero-copy, staging"},
+        Refused{"SamePathTwice", {"--paths", "staging,staging"}, 2, "each path once"},
+        Refused{"UnknownHeap", {"--heap", "pile"}, 2, "there is no heap 'pile'. Known here: auto"},
+        Refused{"UnknownGpu", {"--gpu", "voodoo"}, 2, "there is no GPU 'voodoo'"},
+        Refused{"UnknownNic", {"--nic", "token-ring"}, 2, "there is no NIC 'token-ring'"},
+        Refused{"UnknownNicOption", {"--nic", "emulated:speed=3"}, 2, "speed"},
+        Refused{"BadNicRate", {"--nic", "emulated:rate=fast"}, 2, "rate"},
+        Refused{"UnknownVerify", {"--verify", "some"}, 2, "off, sampled or full"},
+        Refused{"UnknownBounce", {"--bounce", "cpu"}, 2, "nic or both"},
+        Refused{"UnknownRequirement", {"--require", "cpu"}, 2, "heap, gpu or nic"},
+        Refused{"SizeZero", {"--size", "0x0"}, 2, "WIDTHxHEIGHT"},
+        Refused{"HeightZero", {"--size", "1920x0"}, 2, "WIDTHxHEIGHT"},
+        Refused{"SizeTooLarge", {"--size", "16385x1"}, 2, "16384"},
+        Refused{"SizeNegative", {"--size", "-1x5"}, 2, "WIDTHxHEIGHT"},
+        Refused{"SizeOneNumber", {"--size", "1920"}, 2, "WIDTHxHEIGHT"},
+        Refused{"SizeThreeNumbers", {"--size", "1x2x3"}, 2, "WIDTHxHEIGHT"},
+        Refused{"SizeOverflow", {"--size", "99999999999x1"}, 2, "WIDTHxHEIGHT"},
+        Refused{"SizeWords", {"--size", "big"}, 2, "WIDTHxHEIGHT"},
+        Refused{"RingZero", {"--ring", "0"}, 2, "1 to 256"},
+        Refused{"RingTooLarge", {"--ring", "257"}, 2, "1 to 256"},
+        Refused{"RingNegative", {"--ring", "-3"}, 2, "--ring"},
+        Refused{"NoTime", {"--seconds", "0"}, 2, "--seconds"},
+        Refused{"TimeNotANumber", {"--seconds", "nan"}, 2, "--seconds"},
+        Refused{"TimeAndFrames", {"--seconds", "1", "--frames", "5"}, 2, "--frames"},
+        Refused{"ResultWithoutAName", {"--json", ""}, 2, "the name is empty"},
+        Refused{"TwoOnStandardOutput", {"--json", "-", "--csv", "-"}, 2, "standard output"},
+        Refused{"OneFrame", {"--frames", "1"}, 2, "at least 2"},
+        Refused{"BlockOfOne", {"--block", "1"}, 2, "at least 2"},
+        Refused{"PoolNegative", {"--pool", "-1"}, 2, "--pool"}),
+    [](const auto& refused) { return refused.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    CannotBeHad, Refuses,
+    ::testing::Values(
+        Refused{"HeapNotHere",
+                {"--heap", "system_cc_decrypted"},
+                3,
+                "heap system_cc_decrypted cannot be used: "},
+        Refused{"RealNic", {"--require", "nic", "--size", "16x16"}, 3, "a real nic is required"},
+        Refused{
+            "SceneWithoutGpu", {"--gpu", "none", "--scene", "waves"}, 3, "scene waves needs a GPU"},
+        Refused{"FramesOverMemory",
+                {"--size", "16384x16384", "--ring", "256", "--gpu", "none", "--quiet"},
+                3,
+                "Take a smaller --ring or --size"},
+        Refused{"ResultWithoutADirectory", {"--json", "/nonexistent/x.json"}, 3, "ENOENT"},
+        Refused{"ResultInAKernelDirectory", {"--json", "/proc/x.json"}, 3, "/proc/x.json"}),
+    [](const auto& refused) { return refused.param.name; });
+
+TEST(Bench, SaysWhichFrameWentWrongAndFails) {
+    const struct {
+        const char* nic;
+        const char* says;
+    } cases[] = {
+        {"emulated:drop=@9", "frame 9 never arrived"},
+        {"emulated:corrupt=@9", "frame 9 (slot 1)"},
+        {"emulated:torn=@9", "head and tail are of different frames"},
+        {"emulated:late=@9", "the slot holds another frame"},
+        {"emulated:wrong-length=@9", "its last write was"},
+    };
+    for (const auto& [nic, says] : cases) {
+        const Finished done = bench(small({"--scene", "none", "--nic", nic}));
+        EXPECT_EQ(done.status, 1) << done.describe();
+        EXPECT_THAT(done.err, HasSubstr(says)) << nic;
+        const json record = done.json();
+        int bad = 0;
+        for (const json& path : record["results"][0]["paths"])
+            bad += path["lost"].get<int>() + path["corrupt"].get<int>();
+        EXPECT_EQ(bad, 1) << nic;
+    }
+}
+
+TEST(Bench, EndsWithoutAResultWhenTheConnectionBreaks) {
+    const struct {
+        const char* nic;
+        const char* says;
+    } cases[] = {
+        {"emulated:error=@9", "sending frame 9 to slot 1 failed: IBV_WC_REM_ACCESS_ERR (10)"},
+        {"emulated:stall=@9", "nothing completed for 200.00 ms"},
+    };
+    for (const auto& [nic, says] : cases) {
+        const TemporaryDirectory directory;
+        const auto file = directory.path() / "result.json";
+        std::ofstream(file) << "earlier";
+        const Finished done = bench({"bench", "--size", "64x64", "--frames", "24", "--scene",
+                                     "none", "--nic", nic, "--timeout", "0.2", "--json", file});
+        EXPECT_EQ(done.status, 1) << done.describe();
+        EXPECT_THAT(done.err, HasSubstr(says));
+        EXPECT_EQ(read(file), "earlier") << "an old result must stay as it was";
+        std::size_t files = 0;
+        for ([[maybe_unused]] const auto& entry :
+             std::filesystem::directory_iterator(directory.path()))
+            ++files;
+        EXPECT_EQ(files, 1u) << "a temporary file was left behind";
+    }
+}
+
+TEST(Bench, SaysThatTheDiskIsFull) {
+    const Finished done = bench({"bench", "--size", "64x64", "--frames", "8", "--scene", "none",
+                                 "--quiet", "--json", "/dev/full"});
+    EXPECT_EQ(done.status, 1) << done.describe();
+    EXPECT_THAT(done.err, HasSubstr("ENOSPC (28: No space left on device)"));
+}
+
+TEST(Bench, SaysThatOpenFilesHaveRunOut) {
+    const Finished done = run({.arguments = {"bench", "--size", "64x64", "--frames", "8", "--scene",
+                                             "none", "--gpu", "none", "--ring", "64"},
+                               .limits = {{RLIMIT_NOFILE, 48}}});
+    EXPECT_EQ(done.status, 1) << done.describe();
+    EXPECT_THAT(done.err,
+                AllOf(HasSubstr("EMFILE (24: Too many open files)"), HasSubstr("ulimit -n")));
+}
+
+} // namespace
+} // namespace clearframe::testing

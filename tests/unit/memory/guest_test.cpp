@@ -1,0 +1,114 @@
+#include "memory/guest.h"
+#include "unit/memory/support.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+
+namespace clearframe {
+namespace {
+
+using test::Machine;
+
+std::string kind(const Machine& machine) { return detect_guest(machine.root()).kind; }
+
+void write_sev_status(Machine& machine, std::uint64_t status) {
+    machine.file("dev/cpu/0/msr");
+    std::ofstream file(machine.root() / "dev/cpu/0/msr", std::ios::binary);
+    file.seekp(0xc0010131);
+    file.write(reinterpret_cast<const char*>(&status), sizeof(status));
+}
+
+TEST(Guest, EmptyMachineIsNone) {
+    const Machine machine;
+    const ConfidentialGuest guest = detect_guest(machine.root());
+    EXPECT_EQ(guest.kind, "none");
+    EXPECT_EQ(guest.evidence, "");
+    EXPECT_FALSE(guest.confidential());
+}
+
+TEST(Guest, OrdinaryGuestIsNone) {
+    Machine machine;
+    EXPECT_EQ(kind(machine.cpu_flags("fpu avx2 hypervisor sevx")), "none");
+}
+
+TEST(Guest, TdxByFlagOrDevice) {
+    Machine flag, device;
+    EXPECT_EQ(kind(flag.cpu_flags("fpu hypervisor tdx_guest")), "TDX");
+    EXPECT_EQ(kind(device.file("dev/tdx_guest")), "TDX");
+}
+
+TEST(Guest, SevByFlags) {
+    Machine machine;
+    EXPECT_EQ(kind(machine.cpu_flags("fpu hypervisor sev sev_es sev_snp")), "SEV-SNP");
+    EXPECT_EQ(kind(machine.cpu_flags("fpu hypervisor sev sev_es")), "SEV-ES");
+    EXPECT_EQ(kind(machine.cpu_flags("fpu hypervisor sev")), "SEV");
+    EXPECT_EQ(detect_guest(machine.root()).evidence, "CPU flag sev");
+}
+
+TEST(Guest, HostOfSevGuestsIsNone) {
+    Machine machine;
+    write_sev_status(machine, 0);
+    EXPECT_EQ(kind(machine.cpu_flags("fpu sme sev sev_es sev_snp")), "none");
+}
+
+TEST(Guest, SevByMsr) {
+    Machine machine;
+    write_sev_status(machine, 1);
+    EXPECT_EQ(kind(machine), "SEV");
+    write_sev_status(machine, 3);
+    EXPECT_EQ(kind(machine), "SEV-ES");
+    write_sev_status(machine, 7);
+    EXPECT_EQ(kind(machine), "SEV-SNP");
+}
+
+TEST(Guest, SnpByDevice) {
+    Machine device, sysfs;
+    EXPECT_EQ(kind(device.file("dev/sev-guest")), "SEV-SNP");
+    EXPECT_EQ(kind(sysfs.file("sys/devices/system/cpu/sev/vmpl", "0\n")), "SEV-SNP");
+}
+
+TEST(Guest, SharedHeapAloneIsUnknown) {
+    Machine machine;
+    machine.file("dev/dma_heap/system_cc_decrypted");
+    const ConfidentialGuest guest = detect_guest(machine.root());
+    EXPECT_EQ(guest.kind, "unknown");
+    EXPECT_TRUE(guest.confidential());
+    EXPECT_EQ(guest.evidence, "/dev/dma_heap/system_cc_decrypted");
+}
+
+TEST(Guest, ThisMachineIsDetectedWithoutError) { EXPECT_NE(detect_guest().kind, ""); }
+
+TEST(Guest, KernelRelease) {
+    Machine machine;
+    EXPECT_EQ(kernel_release(machine.root()), "");
+    EXPECT_EQ(kernel_release(machine.kernel("7.3.1-amd64").root()), "7.3.1-amd64");
+    EXPECT_NE(kernel_release(), "");
+}
+
+TEST(Guest, KernelAtLeast) {
+    EXPECT_TRUE(kernel_at_least("7.1.0-amd64", 7, 1));
+    EXPECT_TRUE(kernel_at_least("7.10", 7, 9));
+    EXPECT_TRUE(kernel_at_least("10.0", 7, 1));
+    EXPECT_FALSE(kernel_at_least("7.0.12", 7, 1));
+    EXPECT_FALSE(kernel_at_least("6.18.44", 7, 1));
+    EXPECT_TRUE(kernel_at_least("", 7, 1));
+}
+
+TEST(Guest, KernelBuild) {
+    Machine machine;
+    machine.kernel("7.3");
+    EXPECT_EQ(kernel_built_with("CONFIG_UDMABUF", machine.root()), std::nullopt);
+    machine.file("lib/modules/7.3/config", "CONFIG_UDMABUF_OTHER=y\nCONFIG_UDMABUF=y\n"
+                                           "# CONFIG_DMABUF_HEAPS is not set\nCONFIG_OFF=n\n");
+    EXPECT_EQ(kernel_built_with("CONFIG_UDMABUF", machine.root()), true);
+    EXPECT_EQ(kernel_built_with("CONFIG_DMABUF_HEAPS", machine.root()), false);
+    EXPECT_EQ(kernel_built_with("CONFIG_OFF", machine.root()), false);
+    EXPECT_EQ(kernel_built_with("CONFIG_NEVER_HEARD_OF", machine.root()), false);
+    machine.file("boot/config-7.3", "CONFIG_DMABUF_HEAPS=y\n");
+    EXPECT_EQ(kernel_built_with("CONFIG_DMABUF_HEAPS", machine.root()), true);
+}
+
+} // namespace
+} // namespace clearframe
