@@ -45,19 +45,19 @@ struct PathSnapshot {
     static constexpr std::size_t bins = 120;
 
     std::string name;
-    bool running = false;                       // its block is the present one
-    std::uint64_t frames = 0;                   // arrived, good or not
-    std::uint64_t verified = 0;                 // of them, looked at and found good
-    std::uint64_t lost = 0, corrupt = 0;        // frames
-    std::uint64_t rejected = 0;                 // completions that made no sense
-    std::uint64_t cpu_copied_bytes = 0;         // by this program's code, at both ends
-    bool same_buffer = false;                   // as in PathRecord
-    double gbytes_per_s = 0, frames_per_s = 0;  // while it ran, of the last few seconds
-    Quantiles latency_us;                       // begun → usable at the receiver
-    std::map<std::string, double> stages_us;    // as in PathRecord
-    double cpu_ms_per_gbyte = 0;                // as in PathRecord
-    std::uint64_t pool_bytes = 0;               // of its staging pool; 0: it has none
-    std::optional<std::uint64_t> shown;         // sequence of the frame in the view
+    bool running = false;                           // its block is the present one
+    std::uint64_t frames = 0;                       // arrived, good or not
+    std::uint64_t verified = 0;                     // of them, looked at and found good
+    std::uint64_t lost = 0, corrupt = 0;            // frames
+    std::uint64_t rejected = 0;                     // completions that made no sense
+    std::uint64_t cpu_copied_bytes = 0;             // by this program's code, at both ends
+    bool same_buffer = false;                       // as in PathRecord
+    double gbytes_per_s = 0, frames_per_s = 0;      // while it ran, of the last few seconds
+    Quantiles latency_us;                           // begun → usable at the receiver
+    std::map<std::string, double> stages_us;        // as in PathRecord
+    double cpu_ms_per_gbyte = 0;                    // as in PathRecord
+    std::uint64_t pool_bytes = 0;                   // of its staging pool; 0: it has none
+    std::optional<std::uint64_t> shown;             // sequence of the frame in the view
     std::array<std::optional<float>, bins> history; // GB/s; nothing where it did not run
 };
 
