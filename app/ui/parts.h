@@ -1,0 +1,47 @@
+// The parts of the panel, each drawn into a box of its own. Inside ui/ only.
+#pragma once
+
+#include "measure/snapshot.h"
+#include "ui/panel.h"
+#include "ui/pen.h"
+
+#include <string>
+#include <string_view>
+
+namespace clearframe {
+
+// Where we are: the guest and each part, real or not, and what the host can read.
+void draw_header(const Pen& pen, const Box& box, const Snapshot& now);
+
+// The frames of one path as they were received, with what is known of them. Gives the area that
+// the picture itself is to fill, inside the view's frame, in units.
+Box draw_view(const Pen& pen, const Box& box, const Snapshot& now, const PathSnapshot& path);
+// Of the lines above and below the picture.
+inline constexpr float view_lines = 26 + 24;
+
+// The ratio, how sure it is, and what of it is emulated.
+void draw_headline(const Pen& pen, const Box& box, const Snapshot& now);
+void draw_paths_table(const Pen& pen, const Box& box, const Snapshot& now);
+// Where a frame's time goes: a bar a path.
+void draw_stages(const Pen& pen, const Box& box, const Snapshot& now);
+// A row of boxes and arrows a path.
+void draw_data_path(const Pen& pen, const Box& box, const Snapshot& now);
+void draw_throughput(const Pen& pen, const Box& box, const Snapshot& now);
+
+// The settings, and the buttons below them. What was clicked is put into `wanted` and `actions`.
+void draw_controls(const Pen& pen, const Box& box, const Snapshot& now, DemoSettings& wanted,
+                   PanelActions& actions, bool& help_open);
+// What a key does to the settings.
+void press_key(Key key, const Snapshot& now, DemoSettings& wanted, PanelActions& actions,
+               bool& help_open);
+
+// Over everything: every key, and the words of the panel.
+void draw_help(const Pen& pen, const Box& window);
+// In place of the views: what failed and what to do.
+void draw_trouble(const Pen& pen, const Box& box, const Snapshot& now, PanelActions& actions);
+void draw_footer(const Pen& pen, const Box& box, const Snapshot& now);
+
+// "heap, GPU and NIC": what of this run is emulated; empty when all is real.
+std::string emulated_parts(const Snapshot& now);
+
+} // namespace clearframe
