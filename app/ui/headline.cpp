@@ -19,55 +19,10 @@ const PathSnapshot* find(const Snapshot& now, std::string_view name) {
     return found == now.paths.end() ? nullptr : &*found;
 }
 
-struct Verdict {
-    std::string ratio = "–";
-    Colour colour = colours::faint;
-    std::string sentence;
-    std::string sure;
-    std::string cpu;
-};
-
 std::string cpu_sentence(const PathSnapshot& path, const PathSnapshot& baseline) {
     return fmt::format("CPU time per GB: {} ms instead of {} ms",
                        short_number(path.cpu_ms_per_gbyte),
                        short_number(baseline.cpu_ms_per_gbyte));
-}
-
-Verdict verdict(const Snapshot& now) {
-    Verdict result;
-    if (now.paths.size() < 2) {
-        result.sentence = "one path alone: nothing to compare";
-        result.sure = "Switch another one on: keys 1 and 2";
-        return result;
-    }
-    if (!now.comparison || now.comparison->paths.empty() ||
-        now.comparison->paths.begin()->second.pairs < few_pairs) {
-        const std::uint32_t pairs = now.comparison && !now.comparison->paths.empty()
-                                        ? now.comparison->paths.begin()->second.pairs
-                                        : 0;
-        result.sentence = "comparing: too few blocks so far";
-        result.sure = fmt::format("{} of {} pairs of interleaved blocks", pairs, few_pairs);
-        return result;
-    }
-    const auto& [name, interval] = *now.comparison->paths.begin();
-    result.ratio = fmt::format("{}×", short_number(interval.ratio));
-    result.sentence = "the frames per second without the copy";
-    result.sure =
-        fmt::format("95 % between {}× and {}×, {} pairs of blocks", short_number(interval.low),
-                    short_number(interval.high), interval.pairs);
-    result.colour = colours::text;
-    if (interval.low <= 1 && interval.high >= 1) {
-        result.colour = colours::dim;
-        result.sentence = "no difference shown: the interval holds 1×";
-    } else if (interval.high - interval.low > 0.25 * interval.ratio) {
-        result.colour = colours::dim;
-        result.sure += ": still wide";
-    }
-    const PathSnapshot* path = find(now, name);
-    const PathSnapshot* baseline = find(now, now.comparison->baseline);
-    if (path && baseline)
-        result.cpu = cpu_sentence(*path, *baseline);
-    return result;
 }
 
 struct Stage {
@@ -96,10 +51,51 @@ double sum_of(const PathSnapshot& path) {
 
 } // namespace
 
+Headline headline(const Snapshot& now) {
+    Headline result;
+    if (now.paths.size() < 2) {
+        result.sentence = "one path alone: nothing to compare";
+        result.sure = "Switch another one on: keys 1 and 2";
+        return result;
+    }
+    if (!now.comparison || now.comparison->paths.empty() ||
+        now.comparison->paths.begin()->second.pairs < few_pairs) {
+        const std::uint32_t pairs = now.comparison && !now.comparison->paths.empty()
+                                        ? now.comparison->paths.begin()->second.pairs
+                                        : 0;
+        result.sentence = "comparing: too few blocks so far";
+        result.sure = fmt::format("{} of {} pairs of interleaved blocks", pairs, few_pairs);
+        return result;
+    }
+    const auto& [name, interval] = *now.comparison->paths.begin();
+    result.ratio = fmt::format("{}×", short_number(interval.ratio));
+    result.sentence = "the frames per second without the copy";
+    result.sure =
+        fmt::format("95 % between {}× and {}×, {} pairs of blocks", short_number(interval.low),
+                    short_number(interval.high), interval.pairs);
+    result.colour = colours::text;
+    if (interval.low <= 1 && interval.high >= 1) {
+        result.colour = colours::dim;
+        result.sentence = "no difference shown so far";
+        result.sure += ": it holds 1×";
+    } else if (interval.high < 1) {
+        result.sentence = "slower without the copy";
+    }
+    if (result.colour == colours::text && interval.high - interval.low > 0.25 * interval.ratio) {
+        result.colour = colours::dim;
+        result.sure += ": still wide";
+    }
+    const PathSnapshot* path = find(now, name);
+    const PathSnapshot* baseline = find(now, now.comparison->baseline);
+    if (path && baseline)
+        result.cpu = cpu_sentence(*path, *baseline);
+    return result;
+}
+
 void draw_headline(const Pen& pen, const Box& box, const Snapshot& now) {
     const Theme& theme = pen.theme;
     const Box inside = pen.card(box, "");
-    const Verdict says = verdict(now);
+    const Headline says = headline(now);
     const float ratio_width = std::max(120.0f, pen.width(theme.huge, says.ratio));
     pen.text(theme.huge, {inside.x + 2, inside.middle_y() - 4}, says.colour, says.ratio);
 
@@ -155,9 +151,10 @@ void draw_paths_table(const Pen& pen, const Box& box, const Snapshot& now) {
             path.cpu_copied_bytes == 0 ? "0" : fmt::format("{:.2f}×", copies),
         };
         for (std::size_t i = 0; i < cells.size(); ++i)
-            pen.text(theme.mono, {inside.x + rights[i] * inside.width, row.middle_y()},
-                     i == 5 && path.cpu_copied_bytes > 0 ? colours::copy : colours::text, cells[i],
-                     Align::right);
+            pen.fitted(theme.mono, {inside.x + rights[i] * inside.width, row.middle_y()},
+                       i == 5 && path.cpu_copied_bytes > 0 ? colours::copy : colours::text,
+                       cells[i], (rights[i] - (i == 0 ? 0.2f : rights[i - 1])) * inside.width - 6,
+                       Align::right);
         if (touch(theme, row, path.name.c_str()).hovered)
             tooltip(
                 theme, path.name,

@@ -19,6 +19,15 @@ Box draw_view(const Pen& pen, const Box& box, const Snapshot& now, const PathSna
 // Of the lines above and below the picture.
 inline constexpr float view_lines = 26 + 24;
 
+// What can honestly be said of the comparison so far.
+struct Headline {
+    std::string ratio = "–";
+    Colour colour = colours::faint; // dim where the ratio is not to be relied on
+    std::string sentence;
+    std::string sure; // the interval, or why there is none
+    std::string cpu;  // may be empty
+};
+Headline headline(const Snapshot& now);
 // The ratio, how sure it is, and what of it is emulated.
 void draw_headline(const Pen& pen, const Box& box, const Snapshot& now);
 void draw_paths_table(const Pen& pen, const Box& box, const Snapshot& now);

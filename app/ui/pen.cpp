@@ -164,7 +164,7 @@ std::string short_number(double value) {
     if (!std::isfinite(value))
         return "–";
     if (value >= 99.95)
-        return fmt::format("{:.0f}", value);
+        return value < 1e18 ? grouped(static_cast<std::uint64_t>(std::llround(value))) : "–";
     if (value >= 9.995)
         return fmt::format("{:.1f}", value);
     return fmt::format("{:.2f}", value);

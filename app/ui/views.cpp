@@ -61,14 +61,10 @@ Box draw_view(const Pen& pen, const Box& box, const Snapshot& now, const PathSna
     const Box caption = rest.take_bottom(24);
     const Box picture = fit(rest, now.settings);
 
-    const std::string rate =
-        path.frames_per_s > 0
-            ? fmt::format("{} frames/s · {} GB/s",
-                          path.frames_per_s >= 99.95
-                              ? grouped(static_cast<std::uint64_t>(path.frames_per_s + 0.5))
-                              : short_number(path.frames_per_s),
-                          short_number(path.gbytes_per_s))
-            : std::string();
+    const std::string rate = path.frames_per_s > 0 ? fmt::format("{} frames/s · {} GB/s",
+                                                                 short_number(path.frames_per_s),
+                                                                 short_number(path.gbytes_per_s))
+                                                   : std::string();
     const float rate_width =
         pen.text(theme.mono, {title.right(), title.middle_y()}, colours::text, rate, Align::right);
     const std::string name = path.name == "staging" ? "staging copy" : path.name;
