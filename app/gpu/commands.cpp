@@ -45,8 +45,7 @@ void Commands::submit(vk::Semaphore wait, vk::Semaphore signal) {
 void Commands::finish() {
     if (!in_flight_)
         return;
-    const vk::Result result =
-        device_.device().waitForFences(*fence_, true, drawing_patience_ns);
+    const vk::Result result = device_.device().waitForFences(*fence_, true, drawing_patience_ns);
     if (result != vk::Result::eSuccess)
         throw vk::SystemError(vk::make_error_code(result));
     device_.device().resetFences(*fence_);
@@ -62,9 +61,9 @@ DeviceImage::DeviceImage(const GpuDevice& device, vk::Format format, vk::Extent2
                                  usage)};
     const vk::MemoryRequirements needs = image.getMemoryRequirements();
     memory = {device.device(),
-              vk::MemoryAllocateInfo(
-                  needs.size, device.memory_type(needs.memoryTypeBits,
-                                                 vk::MemoryPropertyFlagBits::eDeviceLocal))};
+              vk::MemoryAllocateInfo(needs.size,
+                                     device.memory_type(needs.memoryTypeBits,
+                                                        vk::MemoryPropertyFlagBits::eDeviceLocal))};
     image.bindMemory(*memory, 0);
     if (usage & (vk::ImageUsageFlagBits::eColorAttachment | vk::ImageUsageFlagBits::eSampled))
         view = {device.device(), vk::ImageViewCreateInfo({}, *image, vk::ImageViewType::e2D, format,
@@ -78,16 +77,24 @@ HostBuffer::HostBuffer(const GpuDevice& device, std::uint64_t size, vk::BufferUs
     const vk::MemoryPropertyFlags coherent =
         vk::MemoryPropertyFlagBits::eHostVisible | vk::MemoryPropertyFlagBits::eHostCoherent;
     memory = {device.device(),
-              vk::MemoryAllocateInfo(needs.size, device.memory_type(needs.memoryTypeBits,
-                                                                    coherent | preferred))};
+              vk::MemoryAllocateInfo(
+                  needs.size, device.memory_type(needs.memoryTypeBits, coherent | preferred))};
     buffer.bindMemory(*memory, 0);
     bytes = {static_cast<std::byte*>(memory.mapMemory(0, VK_WHOLE_SIZE)),
              static_cast<std::size_t>(size)};
 }
 
 vk::ImageMemoryBarrier2 image_barrier(vk::Image image, const ImageUse& from, const ImageUse& to) {
-    return {from.stage, from.access, to.stage, to.access, from.layout, to.layout,
-            VK_QUEUE_FAMILY_IGNORED, VK_QUEUE_FAMILY_IGNORED, image, whole_image};
+    return {from.stage,
+            from.access,
+            to.stage,
+            to.access,
+            from.layout,
+            to.layout,
+            VK_QUEUE_FAMILY_IGNORED,
+            VK_QUEUE_FAMILY_IGNORED,
+            image,
+            whole_image};
 }
 
 void change_use(const vk::raii::CommandBuffer& commands, vk::Image image, const ImageUse& from,

@@ -171,11 +171,11 @@ void GpuDevice::choose_queue(vk::SurfaceKHR surface) {
             return;
         }
     }
-    throw Error(Failure::unavailable,
-                fmt::format("GPU {} has no {}", name(),
-                            surface ? "queue that can show pictures in the window"
-                                    : "compute queue"),
-                {}, {});
+    throw Error(
+        Failure::unavailable,
+        fmt::format("GPU {} has no {}", name(),
+                    surface ? "queue that can show pictures in the window" : "compute queue"),
+        {}, {});
 }
 
 void GpuDevice::open(bool presents) {

@@ -28,10 +28,10 @@ struct ViewPush {
 vk::Rect2D fit(vk::Extent2D frame, vk::Extent2D view) {
     vk::Extent2D size;
     if (view.width >= frame.width && view.height >= frame.height) {
-        const std::uint32_t times =
-            std::min(view.width / frame.width, view.height / frame.height);
+        const std::uint32_t times = std::min(view.width / frame.width, view.height / frame.height);
         size = vk::Extent2D(frame.width * times, frame.height * times);
-    } else if (std::uint64_t{view.width} * frame.height <= std::uint64_t{view.height} * frame.width) {
+    } else if (std::uint64_t{view.width} * frame.height <=
+               std::uint64_t{view.height} * frame.width) {
         size = vk::Extent2D(view.width, std::max(1u, view.width * frame.height / frame.width));
     } else {
         size = vk::Extent2D(std::max(1u, view.height * frame.width / frame.height), view.height);
@@ -52,11 +52,11 @@ struct ViewedSlots::Memory {
         start = frame.pixel_offset / alignment * alignment;
         bytes = frame.pixel_offset + frame.pixel_bytes() - start;
         if (bytes > device.limits().maxStorageBufferRange)
-            throw Error(Failure::unavailable,
-                        fmt::format("GPU {} cannot show frames of {}x{}", device.name(),
-                                    frame.width, frame.height),
-                        fmt::format("at most {}", bytes_text(device.limits().maxStorageBufferRange)),
-                        {});
+            throw Error(
+                Failure::unavailable,
+                fmt::format("GPU {} cannot show frames of {}x{}", device.name(), frame.width,
+                            frame.height),
+                fmt::format("at most {}", bytes_text(device.limits().maxStorageBufferRange)), {});
         const ImportMethod method{.handle = handle, .target = TargetKind::buffer};
         slots.reserve(buffers.size());
         for (const DmaBuf& buffer : buffers)
@@ -117,8 +117,8 @@ struct FrameViews::Drawing {
         layout = {device.device(), vk::PipelineLayoutCreateInfo({}, *set_layout, push)};
         const auto vertex = make_shader(device, spirv::fullscreen_vert);
         const auto fragment = make_shader(device, spirv::view_frag);
-        pipeline = make_triangle_pipeline(device, layout,
-                                          TriangleState(frame_format, *vertex, *fragment));
+        pipeline =
+            make_triangle_pipeline(device, layout, TriangleState(frame_format, *vertex, *fragment));
     }
 
     vk::raii::DescriptorSetLayout set_layout{nullptr};

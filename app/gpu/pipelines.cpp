@@ -15,8 +15,7 @@ namespace {
 class Shader {
 public:
     Shader(const GpuDevice& device, std::span<const std::uint32_t> words, Scene scene)
-        : scene_(static_cast<std::uint32_t>(scene)),
-          module_(make_shader(device, words)) {}
+        : scene_(static_cast<std::uint32_t>(scene)), module_(make_shader(device, words)) {}
     Shader(const Shader&) = delete;
     Shader& operator=(const Shader&) = delete;
 
