@@ -31,6 +31,15 @@ clearframe_need(PKG_CONFIG_FOUND "pkg-config" pkg-config)
 pkg_check_modules(libdrm QUIET IMPORTED_TARGET libdrm)
 clearframe_need(libdrm_FOUND "libdrm" libdrm-dev)
 
+pkg_check_modules(glfw QUIET IMPORTED_TARGET glfw3>=3.3)
+clearframe_need(glfw_FOUND "GLFW" libglfw3-dev)
+pkg_check_modules(imgui QUIET IMPORTED_TARGET imgui>=1.86)
+clearframe_need(imgui_FOUND "Dear ImGui" libimgui-dev)
+pkg_check_modules(x11 QUIET x11)
+clearframe_need(x11_FOUND "Xlib's headers" libx11-dev)
+add_library(clearframe_x11_headers INTERFACE) # the library itself is GLFW's affair
+target_include_directories(clearframe_x11_headers SYSTEM INTERFACE ${x11_INCLUDE_DIRS})
+
 if(CLEARFRAME_TESTS)
   find_package(GTest QUIET)
   clearframe_need(GTest_FOUND "GoogleTest" libgtest-dev)

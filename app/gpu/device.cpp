@@ -34,15 +34,17 @@ vk::raii::Context open_loader() {
 }
 
 vk::raii::Instance make_instance(const vk::raii::Context& context, bool validation,
+                                 std::span<const char* const> wanted,
                                  vk::DebugUtilsMessengerCreateInfoEXT& messenger) {
     const vk::ApplicationInfo application("clearframe", 1, nullptr, 0, VK_API_VERSION_1_3);
     std::vector<const char*> layers;
-    std::vector<const char*> extensions;
+    std::vector<const char*> extensions(wanted.begin(), wanted.end());
     const auto checks = vk::ValidationFeatureEnableEXT::eSynchronizationValidation;
     const vk::ValidationFeaturesEXT features(checks, {}, &messenger);
     if (validation) {
         layers = {validation_layer};
-        extensions = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME};
+        extensions.insert(extensions.end(), {VK_EXT_DEBUG_UTILS_EXTENSION_NAME,
+                                             VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME});
     }
     try {
         return {context, vk::InstanceCreateInfo({}, &application, layers, extensions,
@@ -88,13 +90,14 @@ std::string ValidationLog::first() const {
     return first_;
 }
 
-VulkanInstance::VulkanInstance(bool validation) : context_(open_loader()), instance_(nullptr) {
+VulkanInstance::VulkanInstance(bool validation, std::span<const char* const> extensions)
+    : context_(open_loader()), instance_(nullptr) {
     using Severity = vk::DebugUtilsMessageSeverityFlagBitsEXT;
     using Type = vk::DebugUtilsMessageTypeFlagBitsEXT;
     vk::DebugUtilsMessengerCreateInfoEXT messenger({}, Severity::eWarning | Severity::eError,
                                                    Type::eValidation | Type::ePerformance,
                                                    on_message, &log_);
-    instance_ = make_instance(context_, validation, messenger);
+    instance_ = make_instance(context_, validation, extensions, messenger);
     try {
         if (validation)
             messenger_ = instance_.createDebugUtilsMessengerEXT(messenger);
@@ -116,7 +119,7 @@ std::string device_name(const vk::raii::PhysicalDevice& physical) {
 }
 
 GpuDevice::GpuDevice(std::shared_ptr<const VulkanInstance> instance,
-                     vk::raii::PhysicalDevice physical)
+                     vk::raii::PhysicalDevice physical, vk::SurfaceKHR surface)
     : instance_(std::move(instance)), physical_(std::move(physical)) {
     properties_ = physical_.getProperties();
     check_version();
@@ -127,8 +130,8 @@ GpuDevice::GpuDevice(std::shared_ptr<const VulkanInstance> instance,
                 .get<vk::PhysicalDeviceDriverProperties>();
         memory_ = physical_.getMemoryProperties();
         extensions_ = physical_.enumerateDeviceExtensionProperties();
-        choose_queue();
-        open();
+        choose_queue(surface);
+        open(bool(surface));
     } catch (const vk::SystemError& error) {
         throw_vulkan(error, fmt::format("GPU {}: opening the device", name()),
                      "vulkaninfo shows what the driver offers", Failure::unavailable);
@@ -151,23 +154,34 @@ void GpuDevice::check_version() const {
         refuse("lacks the features synchronization2 and dynamicRendering of Vulkan 1.3");
 }
 
-void GpuDevice::choose_queue() {
+void GpuDevice::choose_queue(vk::SurfaceKHR surface) {
+    if (surface && !has_extension(VK_KHR_SWAPCHAIN_EXTENSION_NAME))
+        throw Error(Failure::unavailable,
+                    fmt::format("GPU {} lacks {}", name(), VK_KHR_SWAPCHAIN_EXTENSION_NAME), {},
+                    {});
     const auto families = physical_.getQueueFamilyProperties();
     for (const vk::QueueFlags wanted : {vk::QueueFlagBits::eGraphics | vk::QueueFlagBits::eCompute,
                                         vk::QueueFlags(vk::QueueFlagBits::eCompute)}) {
         for (std::uint32_t i = 0; i < families.size(); ++i) {
-            if ((families[i].queueFlags & wanted) != wanted)
+            if ((families[i].queueFlags & wanted) != wanted ||
+                (surface && !physical_.getSurfaceSupportKHR(i, surface)))
                 continue;
             queue_family_ = i;
             has_graphics_ = bool(wanted & vk::QueueFlagBits::eGraphics);
             return;
         }
     }
-    throw Error(Failure::unavailable, fmt::format("GPU {} has no compute queue", name()), {}, {});
+    throw Error(
+        Failure::unavailable,
+        fmt::format("GPU {} has no {}", name(),
+                    surface ? "queue that can show pictures in the window" : "compute queue"),
+        {}, {});
 }
 
-void GpuDevice::open() {
+void GpuDevice::open(bool presents) {
     std::vector<const char*> enabled;
+    if (presents)
+        enabled.push_back(VK_KHR_SWAPCHAIN_EXTENSION_NAME);
     for (const char* extension : wanted_extensions)
         if (has_extension(extension))
             enabled.push_back(extension);

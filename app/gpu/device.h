@@ -1,4 +1,4 @@
-// The Vulkan instance, and a device opened on it. Inside gpu/ only.
+// The Vulkan instance, and a device opened on it. For gpu/ and the display.
 #pragma once
 
 #include "gpu/vulkan.h"
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,9 +29,11 @@ private:
 // The loader, an instance, and its devices: discrete, integrated, virtual, software.
 class VulkanInstance {
 public:
-    // Throws Error: unavailable, saying what is missing. No device is not an Error.
-    explicit VulkanInstance(bool validation);
+    // `extensions`: besides those of validation, for a surface to show pictures on. Throws Error:
+    // unavailable, saying what is missing. No device is not an Error.
+    explicit VulkanInstance(bool validation, std::span<const char* const> extensions = {});
 
+    const vk::raii::Instance& handle() const noexcept { return instance_; }
     const std::vector<vk::raii::PhysicalDevice>& devices() const noexcept { return devices_; }
     const ValidationLog& validation() const noexcept { return log_; }
 
@@ -46,8 +49,10 @@ private:
 // at a time.
 class GpuDevice {
 public:
-    // Throws Error: unavailable, with the reason.
-    GpuDevice(std::shared_ptr<const VulkanInstance> instance, vk::raii::PhysicalDevice physical);
+    // With a surface, its queue can draw and present to it. Throws Error: unavailable, with the
+    // reason.
+    GpuDevice(std::shared_ptr<const VulkanInstance> instance, vk::raii::PhysicalDevice physical,
+              vk::SurfaceKHR surface = {});
 
     const VulkanInstance& instance() const noexcept { return *instance_; }
     const vk::raii::PhysicalDevice& physical() const noexcept { return physical_; }
@@ -72,8 +77,8 @@ public:
 
 private:
     void check_version() const;
-    void choose_queue();
-    void open();
+    void choose_queue(vk::SurfaceKHR surface);
+    void open(bool presents);
 
     std::shared_ptr<const VulkanInstance> instance_;
     vk::raii::PhysicalDevice physical_;

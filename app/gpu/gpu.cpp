@@ -17,31 +17,6 @@ constexpr Nanoseconds fill_patience = 30'000'000'000; // one slot, on the slowes
 constexpr const char* no_device =
     "no Vulkan driver has a device. On Debian: apt install mesa-vulkan-drivers draws on the CPU";
 
-ImportKind kind_of(HandleType handle) {
-    return handle == HandleType::eDmaBufEXT ? ImportKind::dma_buf : ImportKind::host_pointer;
-}
-
-// The handle types to try for slots of `heap`, best first.
-std::vector<HandleType> handle_types(const Heap& heap, std::optional<ImportKind> wanted) {
-    std::vector<HandleType> handles = {HandleType::eDmaBufEXT};
-    // A dma-buf's mapping is a device's memory, not pages of this process.
-    if (heap.makes_dma_bufs())
-        handles.push_back(HandleType::eHostMappedForeignMemoryEXT);
-    handles.push_back(HandleType::eHostAllocationEXT);
-    if (wanted)
-        std::erase_if(handles, [&](HandleType handle) { return kind_of(handle) != *wanted; });
-    return handles;
-}
-
-// Why slots of `heap` cannot be imported with this handle type; empty if they can.
-std::string refusal(const GpuDevice& device, const Heap& heap, HandleType handle) {
-    if (handle == HandleType::eDmaBufEXT && !heap.makes_dma_bufs() &&
-        device.driver() != vk::DriverId::eMesaLlvmpipe)
-        return fmt::format("heap {} makes no dma-bufs, and only llvmpipe takes its memory for one",
-                           heap.name());
-    return import_refusal(device, handle);
-}
-
 void choose_target(const GpuDevice& device, std::optional<TargetKind> wanted, ImportMethod& method,
                    GpuInfo& info) {
     method.modifiers = method.handle == HandleType::eDmaBufEXT &&
@@ -71,14 +46,14 @@ void try_import(const GpuDevice& device, const Heap& heap, const ImportMethod& m
 ImportMethod choose_method(const GpuDevice& device, const Heap& heap, const GpuOptions& options,
                            GpuInfo& info) {
     std::string reasons = options.import == ImportKind::host_pointer ? "asked for" : "";
-    for (const HandleType handle : handle_types(heap, options.import)) {
-        std::string reason = refusal(device, heap, handle);
+    for (const HandleType handle : handle_types(heap.makes_dma_bufs(), options.import)) {
+        std::string reason = import_refusal(device, heap.name(), heap.makes_dma_bufs(), handle);
         if (reason.empty()) {
             ImportMethod method{.handle = handle};
             choose_target(device, options.target, method, info);
             try {
                 try_import(device, heap, method);
-                info.import = kind_of(handle);
+                info.import = import_kind(handle);
                 info.import_reason = reasons;
                 return method;
             } catch (const Error& error) {

@@ -102,7 +102,27 @@ std::string import_text(const GpuDevice& device, const DmaBuf& slot) {
 
 } // namespace
 
-std::string import_refusal(const GpuDevice& device, HandleType handle) {
+std::vector<HandleType> handle_types(bool is_dma_buf, std::optional<ImportKind> wanted) {
+    std::vector<HandleType> handles = {HandleType::eDmaBufEXT};
+    // A dma-buf's mapping is a device's memory, not pages of this process.
+    if (is_dma_buf)
+        handles.push_back(HandleType::eHostMappedForeignMemoryEXT);
+    handles.push_back(HandleType::eHostAllocationEXT);
+    if (wanted)
+        std::erase_if(handles, [&](HandleType handle) { return import_kind(handle) != *wanted; });
+    return handles;
+}
+
+ImportKind import_kind(HandleType handle) {
+    return handle == HandleType::eDmaBufEXT ? ImportKind::dma_buf : ImportKind::host_pointer;
+}
+
+std::string import_refusal(const GpuDevice& device, std::string_view heap, bool is_dma_buf,
+                           HandleType handle) {
+    if (handle == HandleType::eDmaBufEXT && !is_dma_buf &&
+        device.driver() != vk::DriverId::eMesaLlvmpipe)
+        return fmt::format("heap {} makes no dma-bufs, and only llvmpipe takes its memory for one",
+                           heap);
     const auto extensions = handle == HandleType::eDmaBufEXT
                                 ? std::vector{VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME,
                                               VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME}

@@ -15,8 +15,15 @@ struct ImportMethod {
     bool modifiers = false; // the image is made with the explicit DRM format modifier LINEAR
 };
 
-// Why `device` cannot import memory in this way, by what it says of itself; empty if it can.
-std::string import_refusal(const GpuDevice& device, HandleType handle);
+// The handle types to try for memory that is a dma-buf or stands in for one, best first; only
+// those of kind `wanted`, if it is set.
+std::vector<HandleType> handle_types(bool is_dma_buf, std::optional<ImportKind> wanted = {});
+ImportKind import_kind(HandleType handle);
+
+// Why `device` cannot import memory of this heap in this way, by what it says of itself; empty if
+// it can.
+std::string import_refusal(const GpuDevice& device, std::string_view heap, bool is_dma_buf,
+                           HandleType handle);
 // Why `device` cannot render into an image of such memory; empty if it can.
 std::string image_refusal(const GpuDevice& device, HandleType handle, bool modifiers);
 

@@ -5,7 +5,7 @@
 #include "shaders/picture.frag.h"
 #include "shaders/stamp.comp.h"
 
-#include <span>
+#include <array>
 
 namespace clearframe {
 namespace {
@@ -15,10 +15,12 @@ namespace {
 class Shader {
 public:
     Shader(const GpuDevice& device, std::span<const std::uint32_t> words, Scene scene)
-        : scene_(static_cast<std::uint32_t>(scene)),
-          module_(device.device(), {{}, words.size_bytes(), words.data()}) {}
+        : scene_(static_cast<std::uint32_t>(scene)), module_(make_shader(device, words)) {}
     Shader(const Shader&) = delete;
     Shader& operator=(const Shader&) = delete;
+
+    vk::ShaderModule module() const noexcept { return *module_; }
+    const vk::SpecializationInfo& specialization() const noexcept { return specialization_; }
 
     // Valid as long as this.
     vk::PipelineShaderStageCreateInfo stage(vk::ShaderStageFlagBits stage) const {
@@ -69,32 +71,53 @@ vk::raii::Pipeline make_buffer_pipeline(const GpuDevice& device,
 }
 
 vk::raii::Pipeline make_image_pipeline(const GpuDevice& device,
-                                       const vk::raii::PipelineLayout& layout, Scene scene,
-                                       vk::Extent2D size) {
+                                       const vk::raii::PipelineLayout& layout, Scene scene) {
     const Shader vertex(device, spirv::fullscreen_vert, scene);
     const Shader fragment(device, spirv::picture_frag, scene);
-    const vk::PipelineShaderStageCreateInfo stages[] = {
-        vertex.stage(vk::ShaderStageFlagBits::eVertex),
-        fragment.stage(vk::ShaderStageFlagBits::eFragment)};
-    const vk::PipelineVertexInputStateCreateInfo no_vertices;
-    const vk::PipelineInputAssemblyStateCreateInfo triangle({},
-                                                            vk::PrimitiveTopology::eTriangleList);
-    const vk::Viewport viewport(0, 0, static_cast<float>(size.width),
-                                static_cast<float>(size.height), 0, 1);
-    const vk::Rect2D scissor({}, size);
-    const vk::PipelineViewportStateCreateInfo view({}, viewport, scissor);
+    TriangleState state(frame_format, vertex.module(), fragment.module());
+    state.fragment.pSpecializationInfo = &fragment.specialization();
+    return make_triangle_pipeline(device, layout, state);
+}
+
+vk::raii::ShaderModule make_shader(const GpuDevice& device, std::span<const std::uint32_t> words) {
+    return {device.device(), {{}, words.size_bytes(), words.data()}};
+}
+
+TriangleState::TriangleState(vk::Format target_, vk::ShaderModule vertex_,
+                             vk::ShaderModule fragment_)
+    : target(target_),
+      vertex({}, vk::ShaderStageFlagBits::eVertex, vertex_, "main"),
+      fragment({}, vk::ShaderStageFlagBits::eFragment, fragment_, "main") {
+    using Channel = vk::ColorComponentFlagBits;
+    blend.colorWriteMask = Channel::eR | Channel::eG | Channel::eB | Channel::eA;
+}
+
+vk::raii::Pipeline make_triangle_pipeline(const GpuDevice& device,
+                                          const vk::raii::PipelineLayout& layout,
+                                          const TriangleState& state) {
+    const std::array stages = {state.vertex, state.fragment};
+    const vk::PipelineInputAssemblyStateCreateInfo triangles({},
+                                                             vk::PrimitiveTopology::eTriangleList);
+    const vk::PipelineViewportStateCreateInfo one_area({}, 1, nullptr, 1, nullptr);
     vk::PipelineRasterizationStateCreateInfo rasterization;
     rasterization.lineWidth = 1;
     const vk::PipelineMultisampleStateCreateInfo one_sample;
-    using Channel = vk::ColorComponentFlagBits;
-    vk::PipelineColorBlendAttachmentState overwrite;
-    overwrite.colorWriteMask = Channel::eR | Channel::eG | Channel::eB | Channel::eA;
-    const vk::PipelineColorBlendStateCreateInfo blend({}, false, {}, overwrite);
-    const vk::PipelineRenderingCreateInfo target(0, frame_format);
+    const vk::PipelineColorBlendStateCreateInfo blend({}, false, {}, state.blend);
+    const std::array changing = {vk::DynamicState::eViewport, vk::DynamicState::eScissor};
+    const vk::PipelineDynamicStateCreateInfo dynamic({}, changing);
+    const vk::PipelineRenderingCreateInfo target(0, state.target);
     return {device.device(), nullptr,
-            vk::GraphicsPipelineCreateInfo({}, stages, &no_vertices, &triangle, nullptr, &view,
-                                           &rasterization, &one_sample, nullptr, &blend, nullptr,
-                                           *layout, {}, 0, {}, 0, &target)};
+            vk::GraphicsPipelineCreateInfo({}, stages, &state.vertices, &triangles, nullptr,
+                                           &one_area, &rasterization, &one_sample, nullptr, &blend,
+                                           &dynamic, *layout, {}, 0, {}, 0, &target)};
+}
+
+void set_drawing_area(const vk::raii::CommandBuffer& commands, const vk::Rect2D& area) {
+    commands.setViewport(0, vk::Viewport(static_cast<float>(area.offset.x),
+                                         static_cast<float>(area.offset.y),
+                                         static_cast<float>(area.extent.width),
+                                         static_cast<float>(area.extent.height), 0, 1));
+    commands.setScissor(0, area);
 }
 
 } // namespace clearframe

@@ -1,8 +1,10 @@
-// The pipelines that draw scenes. Inside gpu/ only.
+// The pipelines that draw: scenes (inside gpu/ only), and what the display draws with.
 #pragma once
 
 #include "gpu/device.h"
 #include "wire/frame.h"
+
+#include <span>
 
 namespace clearframe {
 
@@ -25,7 +27,26 @@ vk::raii::Pipeline make_buffer_pipeline(const GpuDevice& device,
                                         const vk::raii::PipelineLayout& layout, Scene scene);
 // Draws the picture by a triangle over the whole of an image.
 vk::raii::Pipeline make_image_pipeline(const GpuDevice& device,
-                                       const vk::raii::PipelineLayout& layout, Scene scene,
-                                       vk::Extent2D size);
+                                       const vk::raii::PipelineLayout& layout, Scene scene);
+
+vk::raii::ShaderModule make_shader(const GpuDevice& device, std::span<const std::uint32_t> words);
+
+// Draws triangles on images of format `target`, inside the viewport and scissor that the commands
+// set. The rest is left as Vulkan has it: no vertices read, colours written over what was there.
+struct TriangleState {
+    TriangleState(vk::Format target_, vk::ShaderModule vertex_, vk::ShaderModule fragment_);
+
+    vk::Format target;
+    vk::PipelineShaderStageCreateInfo vertex;
+    vk::PipelineShaderStageCreateInfo fragment;
+    vk::PipelineVertexInputStateCreateInfo vertices;
+    vk::PipelineColorBlendAttachmentState blend;
+};
+vk::raii::Pipeline make_triangle_pipeline(const GpuDevice& device,
+                                          const vk::raii::PipelineLayout& layout,
+                                          const TriangleState& state);
+
+// Viewport and scissor of what is drawn next.
+void set_drawing_area(const vk::raii::CommandBuffer& commands, const vk::Rect2D& area);
 
 } // namespace clearframe

@@ -84,8 +84,7 @@ void Renderer::make_pipelines(std::size_t slots) {
 
     pipeline_layout_ = make_pipeline_layout(device_, set_layout_);
     stamp_ = make_stamp_pipeline(device_, pipeline_layout_, scene_);
-    picture_ = draws_image() ? make_image_pipeline(device_, pipeline_layout_, scene_,
-                                                   {layout_.width, layout_.height})
+    picture_ = draws_image() ? make_image_pipeline(device_, pipeline_layout_, scene_)
                              : make_buffer_pipeline(device_, pipeline_layout_, scene_);
 }
 
@@ -203,8 +202,9 @@ void Renderer::record_picture(const Slot& slot) const {
     const vk::RenderingAttachmentInfo attachment(*slot.view, vk::ImageLayout::eGeneral, {}, {}, {},
                                                  vk::AttachmentLoadOp::eDontCare,
                                                  vk::AttachmentStoreOp::eStore);
-    slot.commands.beginRendering(
-        vk::RenderingInfo({}, {{}, {layout_.width, layout_.height}}, 1, 0, attachment));
+    const vk::Rect2D whole({}, {layout_.width, layout_.height});
+    slot.commands.beginRendering(vk::RenderingInfo({}, whole, 1, 0, attachment));
+    set_drawing_area(slot.commands, whole);
     slot.commands.draw(3, 1, 0, 0);
     slot.commands.endRendering();
 }

@@ -5,12 +5,11 @@
 #include "core/clock.h"
 #include "gpu/frame_view.h"
 #include "ui/panel.h"
+#include "ui/picture.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 namespace clearframe {
 
@@ -21,12 +20,6 @@ struct DisplayOptions {
     double frames_per_s = 30;                 // at most
     std::string gpu; // the name of the device to draw with, if it can; empty: the best one
     bool validation = false;
-};
-
-// A picture in memory: rows of RGBA8, opaque, without padding.
-struct Picture {
-    std::uint32_t width = 0, height = 0;
-    std::vector<std::byte> rgba;
 };
 
 // Used by one thread, the main one (GLFW demands it), but for views().import().

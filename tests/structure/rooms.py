@@ -11,6 +11,7 @@ import sys
 GENERATED = "shaders"  # headers made by the build, for rooms that link clearframe_shaders
 LIBRARY_HEADERS = [  # (what is included, the folders of app/ that may)
     (re.compile(r"vulkan/|vk_|vma/"), ("gpu", "ui")),
+    (re.compile(r"GLFW/|imgui|X11/"), ("ui",)),
     (re.compile(r"infiniband/|rdma/"), ("nic/verbs",)),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')

@@ -1,0 +1,57 @@
+#include "ui/x11.h"
+
+#include <X11/Xlib.h>
+
+#include <dlfcn.h>
+
+namespace clearframe {
+namespace {
+
+// GLFW's builds for Wayland have no such function, and bring no Xlib: nothing of either is linked.
+Display* glfw_connection() {
+    const auto get = reinterpret_cast<Display* (*)()>(::dlsym(RTLD_DEFAULT, "glfwGetX11Display"));
+    return get ? get() : nullptr;
+}
+
+// From Xlib as it is loaded already; null where it is not.
+template <typename Function>
+Function* xlib(const char* name) {
+    void* const library = ::dlopen("libX11.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    if (!library)
+        return nullptr;
+    auto* const function = reinterpret_cast<Function*>(::dlsym(library, name));
+    ::dlclose(library); // still loaded
+    return function;
+}
+
+int ignore_error(Display*, XErrorEvent*) { return 0; } // of a window that was closed by others
+int ignore_loss(Display*) { return 0; }                // the connection's own handler comes next
+void note_loss(Display*, void* lost) { static_cast<std::atomic<bool>*>(lost)->store(true); }
+
+} // namespace
+
+void X11Connection::watch() {
+    Display* const connection = glfw_connection();
+    open_ = connection != nullptr;
+    if (!open_)
+        return;
+    if (auto* set = xlib<decltype(XSetErrorHandler)>("XSetErrorHandler"))
+        set(ignore_error);
+    // Xlib 1.7 and newer go on after this; an older one ends the program.
+    if (auto* set = xlib<decltype(XSetIOErrorExitHandler)>("XSetIOErrorExitHandler")) {
+        set(connection, note_loss, &lost_);
+        if (auto* quiet = xlib<decltype(XSetIOErrorHandler)>("XSetIOErrorHandler"))
+            quiet(ignore_loss);
+    }
+}
+
+X11Connection::~X11Connection() {
+    if (!open_)
+        return;
+    if (auto* set = xlib<decltype(XSetErrorHandler)>("XSetErrorHandler"))
+        set(nullptr);
+    if (auto* set = xlib<decltype(XSetIOErrorHandler)>("XSetIOErrorHandler"))
+        set(nullptr);
+}
+
+} // namespace clearframe
