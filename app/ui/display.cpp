@@ -21,18 +21,6 @@ namespace {
 
 constexpr const char* lost_advice = "The driver or the device failed, and dmesg may say why";
 
-// The panel needs this many units: in a smaller window there are fewer pixels to one.
-constexpr double least_width = 1280;
-constexpr double least_height = 720;
-constexpr double scale_step = 16; // so many scales between 1 and 2: fonts are loaded for each
-
-float fitting_scale(double scale, vk::Extent2D size) {
-    const double most = std::min(size.width / least_width, size.height / least_height);
-    if (scale > most)
-        scale = std::max(std::floor(most * scale_step) / scale_step, 1 / scale_step);
-    return static_cast<float>(scale);
-}
-
 void sleep_until(Nanoseconds deadline) {
     const timespec until{.tv_sec = deadline / 1'000'000'000, .tv_nsec = deadline % 1'000'000'000};
     // A signal ends it early: the caller looks at what it was.
@@ -247,7 +235,8 @@ PanelActions Display::draw(Panel& panel, const Snapshot& snapshot) {
     const vk::Extent2D extent = parts.size();
     const Nanoseconds views_before = parts.views_time;
     try {
-        parts.set_scale(fitting_scale(parts.wanted_scale(), extent));
+        parts.set_scale(
+            panel_scale(extent.width, extent.height, static_cast<float>(parts.wanted_scale())));
         const Nanoseconds cpu = thread_cpu();
         PanelActions actions = parts.lay_out(panel, snapshot, extent);
         const Nanoseconds panel_cpu = thread_cpu() - cpu;

@@ -62,7 +62,7 @@ FontAtlas ImGuiAdapter::load_fonts(float scale) {
     // does, and is given them all at once as it was before.
     io.Fonts->Clear();
     theme_ = load_theme(*io.Fonts, scale);
-    io.FontDefault = theme_.text;
+    io.FontDefault = theme_.text.font;
     unsigned char* pixels = nullptr;
     int width = 0;
     int height = 0;
