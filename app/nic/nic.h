@@ -93,8 +93,8 @@ struct EndpointLimits {
 enum class WaitResult { ready, timed_out, cancelled };
 
 // One end of a connection (a reliable connected queue pair and its completion queue). One thread
-// posts, polls and waits; cancel() may be called from any other. When an end has been destroyed,
-// none of its connection's writes touches memory any more; those of the other end fail.
+// posts, polls and waits; wake() and cancel() may be called from any other. When an end has been
+// destroyed, none of its connection's writes touches memory any more; those of the other end fail.
 class Endpoint {
 public:
     virtual ~Endpoint() = default;
@@ -116,10 +116,15 @@ public:
     // block. After one whose status is not success, all outstanding work completes as `flushed`.
     virtual std::size_t poll(std::span<Completion> completions) = 0;
 
-    // Sleeps until `at_least` completions can be polled, `timeout` has passed or cancel() was
-    // called. Returns with fewer, but at least one, if the NIC has nothing else to do or work has
-    // failed: asking for several saves waking up for each.
+    // Sleeps until `at_least` completions can be polled, `timeout` has passed or wake() or cancel()
+    // was called. Returns with fewer, but at least one, if the NIC has nothing else to do or work
+    // has failed: asking for several saves waking up for each.
     virtual WaitResult wait(Nanoseconds timeout, std::uint32_t at_least = 1) = 0;
+
+    // Ends the present wait, or the next one if none is going on, with `ready`, though there may be
+    // nothing to poll. Once: several calls before a wait ends are as one. Thread-safe, does not
+    // block.
+    virtual void wake() = 0;
 
     // Ends the present wait and all later ones at once with `cancelled`. Thread-safe.
     virtual void cancel() = 0;

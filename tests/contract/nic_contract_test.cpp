@@ -570,6 +570,66 @@ TEST_P(NicContract, ASleeperIsWoken) {
     sleeper.join();
 }
 
+TEST_P(NicContract, WakeEndsOneWait) {
+    connect();
+    // Before it: the next wait, once, however often it was called.
+    receiver().wake();
+    receiver().wake();
+    EXPECT_EQ(receiver().wait(patience), WaitResult::ready);
+    std::vector<Completion> none(1);
+    EXPECT_EQ(receiver().poll(none), 0u);
+    EXPECT_EQ(receiver().wait(0), WaitResult::timed_out);
+    EXPECT_EQ(sender().wait(0), WaitResult::timed_out); // the other end is another matter
+    // During it, also if it is for several completions.
+    for (const std::uint32_t at_least : {1u, 4u}) {
+        std::atomic<bool> waiting{false};
+        std::thread waiter([&] {
+            waiting = true;
+            EXPECT_EQ(receiver().wait(patience, at_least), WaitResult::ready);
+        });
+        while (!waiting)
+            std::this_thread::yield();
+        receiver().wake();
+        waiter.join();
+    }
+    // It takes nothing away from what arrives.
+    receiver().wake();
+    receiver().post_receives(1);
+    post_one(sender(), message(1, 17));
+    EXPECT_EQ(reap_one(receiver()).immediate, 17u);
+}
+
+TEST_P(NicContract, NoWakeOfManyIsLost) {
+    connect();
+    constexpr int rounds = 2000;
+    std::atomic<int> seen{0};
+    std::thread waiter([&] {
+        for (int i = 0; i < rounds; ++i) {
+            if (receiver().wait(patience) != WaitResult::ready) {
+                ADD_FAILURE() << "wake " << i << " did not end a wait";
+                seen = rounds;
+                return;
+            }
+            ++seen;
+        }
+    });
+    for (int i = 0; i < rounds; ++i) {
+        receiver().wake();
+        while (seen <= i)
+            std::this_thread::yield();
+    }
+    waiter.join();
+}
+
+TEST_P(NicContract, CancelIsStrongerThanWake) {
+    connect();
+    receiver().wake();
+    receiver().cancel();
+    EXPECT_EQ(receiver().wait(patience), WaitResult::cancelled);
+    receiver().wake();
+    EXPECT_EQ(receiver().wait(patience), WaitResult::cancelled);
+}
+
 TEST_P(NicContract, CancelEndsAWaitFromAnotherThread) {
     connect();
     std::atomic<bool> waiting{false};

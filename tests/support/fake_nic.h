@@ -4,7 +4,9 @@
 #include "nic/nic.h"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -37,14 +39,17 @@ public:
         return count;
     }
     WaitResult wait(Nanoseconds, std::uint32_t) override {
-        return cancelled             ? WaitResult::cancelled
-               : completions.empty() ? WaitResult::timed_out
-                                     : WaitResult::ready;
+        const bool woken = wakes.exchange(0) > 0;
+        return cancelled                       ? WaitResult::cancelled
+               : woken || !completions.empty() ? WaitResult::ready
+                                               : WaitResult::timed_out;
     }
+    void wake() override { ++wakes; }
     void cancel() override { cancelled = true; }
 
     std::size_t room = 1024; // writes that it still takes
     std::uint64_t receives = 0;
+    std::atomic<int> wakes = 0; // since the last wait; the one member that any thread may change
     bool cancelled = false;
     std::vector<WriteRequest> posted;
     std::deque<Completion> completions;
@@ -56,6 +61,30 @@ private:
                       requests.begin() + static_cast<std::ptrdiff_t>(count));
         room -= count;
         return count;
+    }
+};
+
+// An endpoint whose peer answers when its user goes to sleep.
+class AnsweringEndpoint final : public Endpoint {
+public:
+    AnsweringEndpoint()
+        : Endpoint({.send_queue = 64, .receive_queue = 64, .max_message = 1u << 30}) {}
+    void post_receives(std::uint32_t count) override { inner.post_receives(count); }
+    std::size_t poll(std::span<Completion> out) override { return inner.poll(out); }
+    WaitResult wait(Nanoseconds timeout, std::uint32_t at_least) override {
+        if (inner.completions.empty())
+            answer(inner);
+        return inner.wait(timeout, at_least);
+    }
+    void wake() override { inner.wake(); }
+    void cancel() override { inner.cancel(); }
+
+    FakeEndpoint inner;
+    std::function<void(FakeEndpoint&)> answer = [](FakeEndpoint&) {};
+
+private:
+    std::size_t do_post(std::span<const WriteRequest> requests) override {
+        return inner.post(requests);
     }
 };
 

@@ -69,6 +69,11 @@ public:
         return queues_.wait(lock, timeout, engine_.is_idle() ? 1 : at_least);
     }
 
+    void wake() override {
+        const auto lock = engine_.lock();
+        queues_.wake();
+    }
+
     void cancel() override {
         const auto lock = engine_.lock();
         queues_.cancel();

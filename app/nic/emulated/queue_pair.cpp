@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace clearframe {
 namespace {
@@ -76,15 +77,21 @@ WaitResult QueuePair::wait(std::unique_lock<std::mutex>& lock, Nanoseconds timeo
     const std::chrono::steady_clock::time_point deadline{std::chrono::nanoseconds(end)};
     woken_ = false;
     wanted_ = at_least;
-    while (!cancelled_ && !woken_ && !has_wanted()) {
+    while (!cancelled_ && !nudged_ && !woken_ && !has_wanted()) {
         waiting_ = true;
         if (arrived.wait_until(lock, deadline) == std::cv_status::timeout)
             break;
     }
     waiting_ = false;
+    const bool nudged = std::exchange(nudged_, false);
     if (cancelled_)
         return WaitResult::cancelled;
-    return shown_ > 0 ? WaitResult::ready : WaitResult::timed_out;
+    return nudged || shown_ > 0 ? WaitResult::ready : WaitResult::timed_out;
+}
+
+void QueuePair::wake() {
+    nudged_ = true;
+    arrived.notify_one();
 }
 
 void QueuePair::cancel() {

@@ -45,6 +45,7 @@ public:
     std::size_t poll(std::span<Completion> completions);
     WaitResult wait(std::unique_lock<std::mutex>& lock, Nanoseconds timeout,
                     std::uint32_t at_least);
+    void wake();
     void cancel();
     // The user is gone: forgets all sends.
     void close();
@@ -98,6 +99,7 @@ private:
     bool failure_polled_ = false;
     bool closed_ = false;
     bool cancelled_ = false;
+    bool nudged_ = false; // by wake(), for the present wait or the next
     bool waiting_ = false;
     bool woken_ = false;         // by publish(), since the present wait began
     std::uint32_t wanted_ = 1;   // completions that the present wait is for

@@ -47,28 +47,6 @@ private:
     FakeEndpoint& endpoint_;
 };
 
-// An endpoint whose peer answers when the sender goes to sleep.
-class AnsweringEndpoint final : public Endpoint {
-public:
-    AnsweringEndpoint() : Endpoint({.send_queue = 64, .receive_queue = 64, .max_message = 1}) {}
-    void post_receives(std::uint32_t) override {}
-    std::size_t poll(std::span<Completion> out) override { return inner.poll(out); }
-    WaitResult wait(Nanoseconds timeout, std::uint32_t at_least) override {
-        if (inner.completions.empty())
-            answer(inner);
-        return inner.wait(timeout, at_least);
-    }
-    void cancel() override { inner.cancel(); }
-
-    FakeEndpoint inner;
-    std::function<void(FakeEndpoint&)> answer = [](FakeEndpoint&) {};
-
-private:
-    std::size_t do_post(std::span<const WriteRequest> requests) override {
-        return inner.post(requests);
-    }
-};
-
 class SenderTest : public testing::Test {
 protected:
     void run(std::uint64_t frames) {
