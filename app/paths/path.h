@@ -101,6 +101,9 @@ public:
     virtual std::uint32_t last_write_bytes() const = 0;
     // Makes the frame that arrived in `slot` usable. The view is valid until the slot is credited.
     virtual FrameView receive(std::uint32_t slot, ReceiveMeter& meter) = 0;
+    // The buffers that those views are of, one for each slot: for a device that reads the frame.
+    // Valid as long as the path.
+    virtual std::span<const DmaBuf> frames() const = 0;
 };
 
 } // namespace clearframe

@@ -213,6 +213,9 @@ public:
         meter.copy_out.record(now() - start);
         return view;
     }
+    std::span<const DmaBuf> frames() const override {
+        return gpu_slots_.empty() ? private_slots_ : gpu_slots_;
+    }
 
 private:
     std::uint64_t bytes_;

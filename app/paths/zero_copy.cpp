@@ -73,6 +73,7 @@ public:
     FrameView receive(std::uint32_t slot, ReceiveMeter&) override {
         return memory_.mappings[slot].bytes().first(bytes_);
     }
+    std::span<const DmaBuf> frames() const override { return memory_.buffers; }
 
 private:
     std::uint64_t bytes_;
