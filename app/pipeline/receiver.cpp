@@ -19,11 +19,16 @@ Receiver::Receiver(Endpoint& endpoint, const ReceiveMemory& memory)
     : endpoint_(endpoint),
       memory_(memory),
       ring_(static_cast<std::uint32_t>(memory.buffers.size())),
+      held_(ring_.size()),
+      returns_(std::make_shared<SlotReturns>(endpoint)),
+      returned_(ring_.size()),
       signal_every_(std::max(1u, endpoint.limits().send_queue / 4)),
       completions_(completions_at_once) {
     // A frame for every slot, and the ends of two blocks.
     endpoint_.post_receives(ring_.size() + 2);
 }
+
+Receiver::~Receiver() { returns_->close(); }
 
 void Receiver::set_lane(const ReceiveLane& lane) {
     const std::lock_guard lock(lane_mutex_);
@@ -37,6 +42,7 @@ ReceiveLane Receiver::lane() {
 
 void Receiver::run() {
     while (!closed_ && endpoint_.wait(forever) != WaitResult::cancelled) {
+        credit_returned();
         while (const std::size_t count = endpoint_.poll(completions_)) {
             // A block begins only when the one before has come to rest: all frames of a batch are
             // of one lane.
@@ -45,6 +51,7 @@ void Receiver::run() {
             replenish(batch);
             for (const Completion& completion : batch)
                 handle(present, completion);
+            credit_returned();
         }
     }
 }
@@ -76,7 +83,7 @@ void Receiver::handle(const ReceiveLane& lane, const Completion& completion) {
     // No more frames than slots can be under way.
     const bool plausible = sequence - expected_ <= ring_.size();
     if (immediate.message == Message::end && plausible)
-        give_up_until(lane, sequence);
+        end_block(lane, sequence);
     else if (immediate.message == Message::frame && plausible)
         frame_arrived(lane, completion, immediate.slot, sequence);
     else
@@ -93,19 +100,23 @@ void Receiver::frame_arrived(const ReceiveLane& lane, const Completion& completi
     give_up_until(lane, sequence);
     expected_ = sequence + 1;
     lane.meter->frames.add();
+    bool good = false;
     if (completion.byte_len == lane.path->last_write_bytes())
-        use(lane, *lease, sequence);
+        good = use(lane, *lease, sequence);
     else
         corrupt(lane, {.kind = FrameFault::Kind::length,
                        .sequence = sequence,
                        .slot = slot,
                        .found = completion.byte_len,
                        .expected = lane.path->last_write_bytes()});
+    if (good && lane.tap)
+        return park(*lane.tap, std::move(*lease), sequence);
     lease->release();
     tell(Message::credit, slot, sequence);
 }
 
-void Receiver::use(const ReceiveLane& lane, Lease& lease, std::uint64_t sequence) {
+// Makes the frame usable, and says whether it is as it must be.
+bool Receiver::use(const ReceiveLane& lane, Lease& lease, std::uint64_t sequence) {
     const CpuAccess access(memory_.buffers[lease.slot()], Access::read);
     const FrameView frame = lane.path->receive(lease.slot(), *lane.meter);
     const Nanoseconds usable = now();
@@ -115,18 +126,59 @@ void Receiver::use(const ReceiveLane& lane, Lease& lease, std::uint64_t sequence
     const Verifier::Verdict verdict = lane.verifier->verify(frame, sequence, lease.slot());
     lane.meter->verify.record(now() - usable);
     lane.meter->verified_pixels.add(verdict.pixels);
-    if (verdict.fault)
-        return corrupt(lane, *verdict.fault);
+    if (verdict.fault) {
+        corrupt(lane, *verdict.fault);
+        return false;
+    }
     const auto begun = static_cast<Nanoseconds>(verdict.time_ns);
     if (begun > 0 && begun <= usable)
         lane.meter->latency.record(usable - begun);
     if (lane.viewer)
         (*lane.viewer)(frame, sequence);
+    return true;
+}
+
+// The newest frame waits in the tap, and the one that waited there is given back. One slot at least
+// is left to the sender, however many frames are looked at.
+void Receiver::park(FrameTap& tap, Lease lease, std::uint64_t sequence) {
+    const std::uint32_t slot = lease.slot();
+    const bool room = held_count_ + 1 < ring_.size();
+    held_[slot] = {std::move(lease), sequence};
+    ++held_count_;
+    credit_frame(tap.offer(HeldFrame(returns_, slot, sequence), room));
+}
+
+// A frame that nobody has looked at.
+void Receiver::credit_frame(HeldFrame frame) {
+    if (!frame)
+        return;
+    frame.forget();
+    credit_slot(frame.slot());
+}
+
+// The frames that were looked at.
+void Receiver::credit_returned() {
+    const std::size_t count = returns_->collect(returned_);
+    for (const std::uint32_t slot : std::span(returned_).first(count))
+        credit_slot(slot);
+}
+
+void Receiver::credit_slot(std::uint32_t slot) {
+    held_[slot].lease.release();
+    --held_count_;
+    tell(Message::credit, slot, held_[slot].sequence);
 }
 
 void Receiver::corrupt(const ReceiveLane& lane, const FrameFault& fault) {
     lane.meter->corrupt.add();
     faults_.add(fault);
+}
+
+// A frame that nobody has taken by now does not keep the block from coming to rest.
+void Receiver::end_block(const ReceiveLane& lane, std::uint64_t sequence) {
+    give_up_until(lane, sequence);
+    if (lane.tap)
+        credit_frame(lane.tap->withdraw());
 }
 
 // Frames before `sequence` that have not come will not come any more: writes arrive in order.

@@ -1,9 +1,11 @@
-// The receiver: wait → take the arrived slot → verify → give the slot back to the sender.
+// The receiver: wait → take the arrived slot → verify → give the slot back to the sender, at once
+// or when whoever looks at the frame is done with it.
 #pragma once
 
 #include "memory/ring.h"
 #include "nic/nic.h"
 #include "paths/receive_memory.h"
+#include "pipeline/frame_tap.h"
 #include "pipeline/verifier.h"
 #include "wire/immediate.h"
 
@@ -25,6 +27,8 @@ struct ReceiveLane {
     Verifier* verifier = nullptr;
     ReceiveMeter* meter = nullptr;
     const FrameViewer* viewer = nullptr; // or nobody looks
+    // Gets the newest good frame, as far as the ring has a slot to spare. Or null.
+    FrameTap* tap = nullptr;
 };
 
 // The first few faults of a stream, in words for the report; more are only counted.
@@ -46,6 +50,9 @@ class Receiver {
 public:
     // `memory` are the slots that the sender writes into. Throws Error.
     Receiver(Endpoint& endpoint, const ReceiveMemory& memory);
+    ~Receiver(); // before the endpoint
+    Receiver(const Receiver&) = delete;
+    Receiver& operator=(const Receiver&) = delete;
 
     // What to do with frames from now on. Call it only while no frame is in flight; the first
     // frame sent afterwards is handled so. Thread-safe. `lane`'s objects must outlive run().
@@ -65,14 +72,29 @@ private:
     void handle(const ReceiveLane& lane, const Completion& completion);
     void frame_arrived(const ReceiveLane& lane, const Completion& completion, std::uint32_t slot,
                        std::uint64_t sequence);
-    void use(const ReceiveLane& lane, Lease& lease, std::uint64_t sequence);
+    bool use(const ReceiveLane& lane, Lease& lease, std::uint64_t sequence);
+    void park(FrameTap& tap, Lease lease, std::uint64_t sequence);
+    void credit_frame(HeldFrame frame);
+    void credit_returned();
+    void credit_slot(std::uint32_t slot);
     void corrupt(const ReceiveLane& lane, const FrameFault& fault);
+    void end_block(const ReceiveLane& lane, std::uint64_t sequence);
     void give_up_until(const ReceiveLane& lane, std::uint64_t sequence);
     void tell(Message message, std::uint32_t slot, std::uint64_t sequence);
 
     Endpoint& endpoint_;
     const ReceiveMemory& memory_;
+    // A slot whose frame is parked or looked at.
+    struct Held {
+        Lease lease;
+        std::uint64_t sequence = 0;
+    };
+
     Ring ring_;
+    std::vector<Held> held_; // by slot
+    std::uint32_t held_count_ = 0;
+    std::shared_ptr<SlotReturns> returns_; // those that are held no more
+    std::vector<std::uint32_t> returned_;
     std::uint64_t expected_ = 0; // the next sequence
     std::uint64_t told_ = 0;     // messages to the sender so far
     std::uint32_t signal_every_;

@@ -52,7 +52,9 @@ void Sender::run_block(Lane lane, const BlockPlan& plan) {
 void Sender::begin_frames(Lane& lane, const BlockPlan& plan) {
     while (!all_begun_) {
         const Nanoseconds time = now();
-        all_begun_ = stopped() || begun_in_block_ == plan.frames || time >= plan.until;
+        const bool over = time >= plan.until || (plan.cut && plan.cut->load());
+        all_begun_ =
+            stopped() || begun_in_block_ == plan.frames || (over && begun_in_block_ >= plan.least);
         if (all_begun_)
             return;
         std::optional<Lease> lease = lane.ring.acquire(SlotState::rendering);

@@ -68,12 +68,20 @@ Session::~Session() {
     endpoints_.receiver->cancel();
     if (receive_thread_.joinable())
         receive_thread_.join();
+    // Frames that are still looked at give back nothing from here on.
+    receiver_.reset();
     // After a failure work may still be under way: end it before the memory goes.
     endpoints_ = {};
 }
 
+void Session::set_verify(Verify verify) {
+    options_.verify = verify;
+    verifier_ = std::make_unique<Verifier>(layout_, scene_, options_.seed, verify);
+}
+
 void Session::set_scene(Scene scene) {
-    verifier_ = std::make_unique<Verifier>(layout_, scene, options_.seed, options_.verify);
+    scene_ = scene;
+    set_verify(options_.verify);
     for (Path& path : paths_) {
         path.source.reset();
         if (parts_.gpu) {
@@ -91,12 +99,13 @@ void Session::set_scene(Scene scene) {
 }
 
 void Session::run_block(std::size_t path, const BlockPlan& plan, SendMeter& sent,
-                        ReceiveMeter& received, const FrameViewer* viewer) {
+                        ReceiveMeter& received, const FrameViewer* viewer, FrameTap* tap) {
     received.throughput.start_block();
     receiver_->set_lane({.path = paths_[path].receive.get(),
                          .verifier = verifier_.get(),
                          .meter = &received,
-                         .viewer = viewer});
+                         .viewer = viewer,
+                         .tap = tap});
     if (!receive_thread_.joinable()) {
         receive_thread_ = start_thread("cf-receiver", [this] { receive(); });
         pthread_getcpuclockid(receive_thread_.native_handle(), &receive_clock_);

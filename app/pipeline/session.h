@@ -50,12 +50,22 @@ public:
 
     // Prepares every path to send this scene; none may be running. Throws Error.
     void set_scene(Scene scene);
+    // What the receiver checks from the next block on. Between blocks, after set_scene().
+    void set_verify(Verify verify);
 
     // Sends a block along path `path` (an index into the options' paths) and returns when it has
-    // come to rest. `viewer` is called on the receiver's thread. Throws Error; the session is of
-    // no use after that.
+    // come to rest. `viewer` is called on the receiver's thread; `tap` gets the newest good frame,
+    // where the ring has two slots or more. A frame taken from it does not hold up the stream, but
+    // the block's end: for `patience` at most. All of these must outlive the session. Throws Error;
+    // the session is of no use after that.
     void run_block(std::size_t path, const BlockPlan& plan, SendMeter& sent, ReceiveMeter& received,
-                   const FrameViewer* viewer = nullptr);
+                   const FrameViewer* viewer = nullptr, FrameTap* tap = nullptr);
+
+    // The buffers in which received frames of that path lie, by slot: what a HeldFrame's slot is
+    // of. Valid as long as the session.
+    std::span<const DmaBuf> frames(std::size_t path) const {
+        return paths_[path].receive->frames();
+    }
 
     // Ends the present block early and makes later ones empty. Thread-safe.
     void stop() noexcept { sender_->stop(); }
@@ -90,6 +100,7 @@ private:
     std::unique_ptr<ReceiveMemory> receive_memory_;
     std::vector<Path> paths_;
     std::size_t staging_pool_bytes_ = 0;
+    Scene scene_ = Scene::none;
     std::unique_ptr<Verifier> verifier_;
     std::unique_ptr<Sender> sender_;
     std::unique_ptr<Receiver> receiver_;

@@ -68,10 +68,17 @@ TEST_P(Allocations, AreNotMadeByTheFrameLoop) {
                      .nic = *nic,
                      .exposure = exposure});
     session.set_scene(GetParam());
+    // Somebody looks at every second frame.
+    FrameTap tap;
+    std::uint64_t looked = 0;
+    const FrameViewer look = [&](FrameView, std::uint64_t sequence) {
+        if (sequence % 2 == 0)
+            looked += static_cast<bool>(tap.take());
+    };
     const auto run = [&](std::uint64_t frames) {
         for (const std::size_t path : {0u, 1u})
             session.run_block(path, {.frames = frames, .until = now() + 60 * second}, sent,
-                              received);
+                              received, &look, &tap);
     };
     run(20); // threads start, the driver settles
     counting = true;
@@ -79,6 +86,7 @@ TEST_P(Allocations, AreNotMadeByTheFrameLoop) {
     counting = false;
     EXPECT_EQ(allocations.exchange(0), 0u);
     EXPECT_EQ(received.corrupt.get() + received.lost.get(), 0u);
+    EXPECT_GT(looked, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Scenes, Allocations, testing::Values(Scene::none, Scene::waves),
