@@ -85,15 +85,9 @@ std::optional<ResultFile> result_file(const std::optional<std::string>& path) {
 
 // Without a GPU only the transport can be measured: aloud, and not if a scene was asked for.
 void drop_rendered_scenes(BenchPlan& plan, const Part& gpu, RunRecord& record) {
-    std::string reasons;
-    for (const Refusal& refusal : gpu.refused)
-        reasons +=
-            fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", refusal.name, refusal.reason);
     for (const Scene scene : plan.scenes)
-        if (scene != Scene::none && plan.scenes_by_name)
-            throw Error(Failure::unavailable,
-                        fmt::format("scene {} needs a GPU, and there is none", scene_name(scene)),
-                        reasons, "Use --scene none to measure the transport alone");
+        if (plan.scenes_by_name)
+            check_scene(scene, gpu);
     plan.scenes = {Scene::none};
     record.warnings.emplace_back("no GPU: the transport alone was measured, nothing was rendered");
 }
@@ -120,10 +114,7 @@ int bench(const BenchOptions& options) {
     record.environment = read_environment();
     record.environment.guest = detect_guest().kind;
     ExposureMeter exposure;
-    const Parts parts = open_parts({.heap = options.heap,
-                                    .gpu = options.gpu,
-                                    .nic = options.nic,
-                                    .required = options.require});
+    const Parts parts = open_parts(part_requests(options.stream));
     record.parts = parts.described;
     if (!parts.gpu)
         drop_rendered_scenes(plan, parts.described[1], record);
@@ -148,7 +139,7 @@ int bench(const BenchOptions& options) {
     }
     record.host_readable_bytes = exposure.peak_bytes();
     record.limits = run.limits();
-    record.results = scene_records(run, options.seed);
+    record.results = scene_records(run, options.stream.seed);
     if (record.ended_early)
         record.warnings.emplace_back("ended early by a signal");
 

@@ -1,8 +1,7 @@
 // What `clearframe bench` was asked to do.
 #pragma once
 
-#include "pipeline/session.h"
-#include "wire/frame.h"
+#include "commands/stream_options.h"
 
 #include <cstdint>
 #include <map>
@@ -17,26 +16,15 @@ class App;
 namespace clearframe {
 
 struct BenchOptions {
-    std::string size = "1920x1080";
+    StreamOptions stream;
     std::vector<std::string> scenes; // empty: none and waves, as far as there is a GPU
-    std::vector<std::string> paths{"zero-copy", "staging"};
-    std::string heap = "auto";
-    std::string gpu = "auto";
-    std::string nic = "emulated";
-    std::uint32_t ring = 8;
     double seconds = 10;
     std::uint64_t frames = 0; // 0: by time
     std::uint64_t block = 250;
     std::uint64_t warmup = 500;
-    std::string verify = "sampled";
-    std::string bounce = "nic";
-    double pool_mib = 0; // 0: by swiotlb's rule
-    std::uint32_t seed = 1;
-    double timeout = 5; // seconds
     std::optional<std::string> json;
     std::optional<std::string> csv;
     std::optional<std::string> capture;
-    std::vector<std::string> require;
     bool quiet = false;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "commands/bench_options.h"
+#include "commands/path_run.h"
 #include "measure/record.h"
 #include "pipeline/session.h"
 
@@ -11,15 +12,6 @@
 #include <vector>
 
 namespace clearframe {
-
-// One path's figures in one scene.
-struct PathRun {
-    const PathType* type = nullptr;
-    std::unique_ptr<SendMeter> sent;
-    std::unique_ptr<ReceiveMeter> received;
-    std::vector<BlockRecord> blocks;
-    bool same_buffer = false;
-};
 
 struct SceneRun {
     Scene scene = Scene::none;

@@ -65,6 +65,23 @@ void check_required(const PartRequests& requests, const std::vector<Part>& parts
 
 } // namespace
 
+PartRequests part_requests(const StreamOptions& options) {
+    return {
+        .heap = options.heap, .gpu = options.gpu, .nic = options.nic, .required = options.require};
+}
+
+void check_scene(Scene scene, const Part& gpu) {
+    if (scene == Scene::none)
+        return;
+    std::string reasons;
+    for (const Refusal& refusal : gpu.refused)
+        reasons +=
+            fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", refusal.name, refusal.reason);
+    throw Error(Failure::unavailable,
+                fmt::format("scene {} needs a GPU, and there is none", scene_name(scene)), reasons,
+                "Use --scene none to measure the transport alone");
+}
+
 std::string resolve_gpu(std::string_view request, std::span<const Candidate> gpus) {
     std::size_t index = 0;
     const auto [end, error] =

@@ -1,6 +1,7 @@
 // Finding and opening the parts a stream is built on: the same for every command.
 #pragma once
 
+#include "commands/stream_options.h"
 #include "gpu/gpu.h"
 #include "measure/record.h"
 #include "memory/heap.h"
@@ -22,6 +23,9 @@ struct PartRequests {
     std::span<const std::string> required; // kinds that must be real: heap, gpu, nic
 };
 
+// What those options ask for; they must outlive it.
+PartRequests part_requests(const StreamOptions& options);
+
 // The opened parts, and how each was chosen. Destroyed in reverse.
 struct Parts {
     std::unique_ptr<Heap> shared_heap;
@@ -34,6 +38,10 @@ struct Parts {
 // Probes, chooses and opens. Throws Error: a name nobody has (usage), a part that was named or
 // must be real and cannot be had (unavailable).
 Parts open_parts(const PartRequests& requests);
+
+// Throws Error of availability for a scene that is rendered, for a machine whose part `gpu` is
+// none.
+void check_scene(Scene scene, const Part& gpu);
 
 // The name of the GPU that an index or a part of a name means; other texts as they are. Throws
 // Error of usage if several match.
