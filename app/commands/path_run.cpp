@@ -46,8 +46,8 @@ std::vector<BlockPair> pairs(const PathRun& candidate, const PathRun& baseline, 
 
 PathRun::PathRun(const PathType& path_type, Nanoseconds longest)
     : type(&path_type),
-      sent(std::make_unique<SendMeter>()),
-      received(std::make_unique<ReceiveMeter>(longest)) {}
+      sent(std::make_shared<SendMeter>()),
+      received(std::make_shared<ReceiveMeter>(longest)) {}
 
 void PathRun::add_block(std::uint32_t index, std::size_t most_blocks) {
     const ThroughputMeter::Totals block = received->throughput.block();

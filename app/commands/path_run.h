@@ -22,8 +22,8 @@ struct PathRun {
     PathRun(const PathType& path_type, Nanoseconds longest);
 
     const PathType* type;
-    std::unique_ptr<SendMeter> sent;
-    std::unique_ptr<ReceiveMeter> received;
+    std::shared_ptr<SendMeter> sent; // a copy of the run has the same meters
+    std::shared_ptr<ReceiveMeter> received;
     std::deque<BlockRecord> blocks; // the last `most_blocks` that ran
     std::uint64_t forgotten = 0;    // blocks before those
     bool same_buffer = false;
