@@ -2,8 +2,10 @@
 
 int main(int argc, char** argv) {
     constexpr clearframe::Command commands[] = {
+        {"demo", "show it in a window, live: frames as received, and what is saved",
+         clearframe::declare_demo, clearframe::RunsUnasked::with_display},
         {"bench", "measure frames sent without a copy against the staging copy",
-         clearframe::declare_bench},
+         clearframe::declare_bench, clearframe::RunsUnasked::without_display},
     };
     return clearframe::run_command_line(commands, argc, argv);
 }

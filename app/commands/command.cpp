@@ -9,6 +9,7 @@
 #include <signal.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 namespace clearframe {
@@ -17,6 +18,11 @@ namespace {
 int fail(const char* what, Failure failure) {
     std::fprintf(stderr, "clearframe: %s\n", what);
     return static_cast<int>(failure);
+}
+
+bool is_set(const char* name) {
+    const char* value = std::getenv(name);
+    return value && *value;
 }
 
 int run(const std::function<int()>& command) {
@@ -44,15 +50,22 @@ int run_command_line(std::span<const Command> commands, int argc, char** argv) {
     app.set_version_flag("--version", read_environment().program);
     app.require_subcommand(0, 1);
     app.footer(
-        "Without a command: bench with its defaults. Exit status: 0 good; 1 the run failed or a\n"
-        "frame was lost or corrupt; 2 bad usage; 3 what was named or required cannot be had.");
+        "Without a command: demo where there is a display (DISPLAY or WAYLAND_DISPLAY is set),\n"
+        "otherwise bench. Exit status: 0 good; 1 the run failed or a frame was lost or corrupt;\n"
+        "2 bad usage; 3 what was named or required cannot be had.");
     std::function<int()> chosen;
     std::function<int()> by_default;
+    const char* default_name = nullptr;
+    const RunsUnasked unasked = is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
+                                    ? RunsUnasked::with_display
+                                    : RunsUnasked::without_display;
     for (const Command& command : commands) {
         CLI::App* sub = app.add_subcommand(command.name, command.summary);
         std::function<int()> body = command.declare(*sub);
-        if (!by_default)
+        if (command.unasked == unasked) {
             by_default = body;
+            default_name = command.name;
+        }
         sub->callback([&chosen, body] { chosen = body; });
     }
     try {
@@ -62,7 +75,11 @@ int run_command_line(std::span<const Command> commands, int argc, char** argv) {
             return app.exit(error);
         return fail(fmt::format("{}. See clearframe --help", error.what()).c_str(), Failure::usage);
     }
-    return run(chosen ? chosen : by_default);
+    if (chosen)
+        return run(chosen);
+    std::fprintf(stderr, "clearframe: no command given: %s, as there is %s display\n", default_name,
+                 unasked == RunsUnasked::with_display ? "a" : "no");
+    return run(by_default);
 }
 
 } // namespace clearframe

@@ -153,18 +153,18 @@ struct LiveRun::Measured {
     std::optional<Comparison> comparison;
 };
 
-LiveRun::LiveRun(const StreamOptions& options, const DemoSettings& settings, ImportFrames import)
+LiveRun::LiveRun(const StreamOptions& options, const DemoSettings& settings, Parts parts,
+                 ImportFrames import)
     : options_(options),
       import_(std::move(import)),
       environment_(environment_of_this_machine()),
+      parts_(std::make_unique<Parts>(std::move(parts))),
+      open_rate_(nic_rate(options.nic)),
       wanted_(settings),
       settings_(settings),
       histories_(path_types().size()) {
-    const StreamOptions first = effective(settings);
-    make_session_options(first);
+    make_session_options(effective(settings));
     const Scene scene = parse_scene(settings.scene);
-    parts_ = std::make_unique<Parts>(open_parts(part_requests(first)));
-    open_rate_ = settings.nic_gbits_per_s;
     described_ = parts_->described;
     if (!parts_->gpu)
         check_scene(scene, described_[1]);
@@ -385,33 +385,31 @@ StreamOptions LiveRun::effective(const DemoSettings& settings) const {
 
 // Brings about what was asked for: with as little as possible built anew.
 void LiveRun::follow(const Request& request) {
-    DemoSettings wanted = request.settings;
-    put_in_order(wanted.paths);
+    following_ = request.settings;
+    put_in_order(following_.paths);
     DemoSettings before;
     bool failed = false;
     {
         const std::lock_guard lock(mutex_);
-        before = std::exchange(settings_, wanted);
+        before = settings_;
         failed = failure_.has_value();
-        failure_.reset();
     }
-    const SessionOptions session = make_session_options(effective(wanted));
-    const Scene scene = parse_scene(wanted.scene);
+    const StreamOptions options = effective(following_);
+    const SessionOptions session = make_session_options(options);
+    const Scene scene = parse_scene(following_.scene);
     if (request.restart) {
         close_stream();
         close_parts();
     }
     if (!parts_) {
         show(DemoState::starting, "opening heap, GPU and NIC");
-        parts_ = std::make_unique<Parts>(open_parts(part_requests(effective(wanted))));
-        open_rate_ = wanted.nic_gbits_per_s;
-        const std::lock_guard lock(mutex_);
-        described_ = parts_->described;
+        parts_ = std::make_unique<Parts>(open_parts(part_requests(options)));
+        open_rate_ = following_.nic_gbits_per_s;
     }
     if (!parts_->gpu)
         check_scene(scene, parts_->described[1]);
-    if (wanted.nic_gbits_per_s != open_rate_)
-        open_nic_at(wanted.nic_gbits_per_s);
+    if (following_.nic_gbits_per_s != open_rate_)
+        open_nic_at(following_.nic_gbits_per_s, options.nic);
     const bool keeps = stream_ && stream_->serves(session);
     if (!keeps)
         build(session, scene);
@@ -421,34 +419,33 @@ void LiveRun::follow(const Request& request) {
         stream_->has_scene = true;
     }
     stream_->session.set_verify(session.verify);
-    if (!keeps || failed || !measured_ || !only_pauses(before, wanted))
-        start_measuring(wanted, session);
-    show(wanted.paused ? DemoState::paused : DemoState::running);
+    const bool anew = !keeps || failed || !measured_ || !only_pauses(before, following_);
+    std::shared_ptr<Measured> measured = anew ? start_measuring(session) : measured_;
+    const std::lock_guard lock(mutex_);
+    failure_.reset();
+    settings_ = following_;
+    described_ = parts_->described;
+    state_ = following_.paused ? DemoState::paused : DemoState::running;
+    progress_.clear();
+    if (!anew)
+        return;
+    if (measured_) {
+        bad_frames_ |= any_bad_frame_of(measured_->paths);
+        retired_.push_back(std::exchange(measured_, nullptr));
+    }
+    measured_ = std::move(measured);
+    for (View& view : views_)
+        view.shown.reset();
 }
 
-void LiveRun::open_nic_at(double gbits_per_s) {
+void LiveRun::open_nic_at(double gbits_per_s, const std::string& nic) {
     if (!parts_->nic->info().emulated)
         throw Error(Failure::usage, "only the emulated NIC has a rate that can be set", {}, {});
+    std::unique_ptr<Nic> opened = open_nic(nic);
     close_stream();
-    DemoSettings settings;
-    {
-        const std::lock_guard lock(mutex_);
-        settings = settings_;
-    }
-    // The one before goes first: what it holds may be needed.
-    const std::string nic = effective(settings).nic;
-    parts_->nic.reset();
-    try {
-        parts_->nic = open_nic(nic);
-    } catch (...) {
-        close_parts();
-        throw;
-    }
+    parts_->nic = std::move(opened);
+    parts_->described[2].detail = parts_->nic->info().detail;
     open_rate_ = gbits_per_s;
-    Part& part = parts_->described[2];
-    part.detail = parts_->nic->info().detail;
-    const std::lock_guard lock(mutex_);
-    described_ = parts_->described;
 }
 
 void LiveRun::build(const SessionOptions& session, Scene scene) {
@@ -484,10 +481,10 @@ void LiveRun::build(const SessionOptions& session, Scene scene) {
     limits_ = {};
 }
 
-void LiveRun::start_measuring(const DemoSettings& settings, const SessionOptions& session) {
-    const auto measured = std::make_shared<Measured>();
-    measured->settings = settings;
-    measured->options = effective(settings);
+std::shared_ptr<LiveRun::Measured> LiveRun::start_measuring(const SessionOptions& session) {
+    auto measured = std::make_shared<Measured>();
+    measured->settings = following_;
+    measured->options = effective(following_);
     measured->session = session;
     measured->layout = stream_->session.layout();
     measured->pool_bytes = stream_->session.staging_pool_bytes();
@@ -499,31 +496,19 @@ void LiveRun::start_measuring(const DemoSettings& settings, const SessionOptions
     measured->recent.resize(measured->paths.size());
     next_block_ = 0;
     next_comparison_ = 0;
-    const std::lock_guard lock(mutex_);
-    if (measured_) {
-        bad_frames_ |= any_bad_frame_of(measured_->paths);
-        retired_.push_back(measured_);
-    }
-    measured_ = measured;
-    for (View& view : views_)
-        view.shown.reset();
+    return measured;
 }
 
 // Until something is asked for.
 void LiveRun::run_blocks() {
-    const DemoSettings settings = measured_->settings;
-    bool paused = false;
-    {
-        const std::lock_guard lock(mutex_);
-        paused = settings_.paused;
-    }
-    while (!paused && !cut_)
+    const bool interleaved = following_.interleaved;
+    while (!following_.paused && !cut_)
         for (std::size_t path = 0; path < measured_->paths.size() && !cut_; ++path) {
-            const Nanoseconds turn_ends = settings.interleaved ? 0 : now() + turn_time;
+            const Nanoseconds turn_ends = interleaved ? 0 : now() + turn_time;
             do {
                 run_block(path);
                 // Of a round the paths stay next to each other.
-                if (!settings.interleaved || path + 1 == measured_->paths.size())
+                if (!interleaved || path + 1 == measured_->paths.size())
                     between_blocks();
             } while (!cut_ && now() < turn_ends);
         }
@@ -584,19 +569,20 @@ void LiveRun::note_faults() {
 
 // The stream is of no use after that, and what it is made of may not be either.
 void LiveRun::fail(const Error& error) {
-    {
-        const std::lock_guard lock(mutex_);
-        failure_ = error;
-        state_ = DemoState::failed;
-        progress_.clear();
-        present_.reset();
-        if (stream_)
+    if (stream_) {
+        {
+            const std::lock_guard lock(mutex_);
             note_faults();
-    }
-    const bool was_running = stream_ != nullptr;
-    close_stream();
-    if (was_running)
+        }
+        close_stream();
         close_parts();
+    }
+    const std::lock_guard lock(mutex_);
+    failure_ = error;
+    settings_ = following_;
+    state_ = DemoState::failed;
+    progress_.clear();
+    present_.reset();
 }
 
 void LiveRun::close_stream() {

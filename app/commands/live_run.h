@@ -43,10 +43,11 @@ struct ViewedFrame {
 // frames keeps the session; a change always waits for them: no frame is ever given up for it.
 class LiveRun {
 public:
-    // `options` say what cannot be changed, `settings` what can and where it begins. Opens the
-    // parts here, and throws Error as open_parts() does, or for settings that make no sense;
-    // everything later that goes wrong shows in the snapshot.
-    LiveRun(const StreamOptions& options, const DemoSettings& settings, ImportFrames import = {});
+    // `options` say what cannot be changed, `settings` what can and where it begins; `parts` are
+    // those that the options ask for. Throws Error for settings that make no sense; everything
+    // later that goes wrong shows in the snapshot.
+    LiveRun(const StreamOptions& options, const DemoSettings& settings, Parts parts,
+            ImportFrames import = {});
     // Ends the present block and everything else. Blocks until it has come to rest, the options'
     // `timeout` at most.
     ~LiveRun();
@@ -101,9 +102,9 @@ private:
     void run() noexcept;
     std::optional<Request> next_request();
     void follow(const Request& request);
-    void open_nic_at(double gbits_per_s);
+    void open_nic_at(double gbits_per_s, const std::string& nic);
     void build(const SessionOptions& session, Scene scene);
-    void start_measuring(const DemoSettings& settings, const SessionOptions& session);
+    std::shared_ptr<Measured> start_measuring(const SessionOptions& session);
     void run_blocks();
     void run_block(std::size_t path);
     void between_blocks();
@@ -123,6 +124,7 @@ private:
     std::atomic<bool> cut_{false}; // ends the present block: something is asked for
 
     // The thread's own.
+    DemoSettings following_; // what was asked for, in force or about to be
     std::unique_ptr<Parts> parts_;
     double open_rate_ = 0; // of the NIC, Gb/s
     std::unique_ptr<Stream> stream_;

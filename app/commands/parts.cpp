@@ -11,17 +11,6 @@
 namespace clearframe {
 namespace {
 
-bool validation_wanted() {
-    const char* value = std::getenv("CLEARFRAME_VALIDATION");
-    if (value)
-        return std::string_view(value) == "1";
-#ifdef NDEBUG
-    return false;
-#else
-    return true;
-#endif
-}
-
 Part describe(std::string_view kind, std::span<const Candidate> candidates, const Choice& choice) {
     const Candidate& chosen = candidates[choice.index];
     return {.kind = std::string(kind),
@@ -64,6 +53,17 @@ void check_required(const PartRequests& requests, const std::vector<Part>& parts
 }
 
 } // namespace
+
+bool validation_wanted() {
+    const char* value = std::getenv("CLEARFRAME_VALIDATION");
+    if (value)
+        return std::string_view(value) == "1";
+#ifdef NDEBUG
+    return false;
+#else
+    return true;
+#endif
+}
 
 PartRequests part_requests(const StreamOptions& options) {
     return {

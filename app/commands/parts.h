@@ -39,6 +39,9 @@ struct Parts {
 // must be real and cannot be had (unavailable).
 Parts open_parts(const PartRequests& requests);
 
+// Whether Vulkan calls are to be checked: CLEARFRAME_VALIDATION=1, or a debug build.
+bool validation_wanted();
+
 // Throws Error of availability for a scene that is rendered, for a machine whose part `gpu` is
 // none.
 void check_scene(Scene scene, const Part& gpu);

@@ -44,9 +44,8 @@ void refuse_option(std::string_view option, std::string_view value, std::string_
                 fmt::format("Expected {}", expected));
 }
 
-std::pair<std::uint32_t, std::uint32_t> parse_sides(std::string_view option,
-                                                    const std::string& text, std::uint32_t least,
-                                                    std::uint32_t most, std::string_view like) {
+Sides parse_sides(std::string_view option, const std::string& text, Sides least, Sides most,
+                  std::string_view like) {
     std::uint32_t width = 0, height = 0;
     const char* const end = text.data() + text.size();
     const auto first = std::from_chars(text.data(), end, width);
@@ -55,11 +54,11 @@ std::pair<std::uint32_t, std::uint32_t> parse_sides(std::string_view option,
         const auto second = std::from_chars(first.ptr + 1, end, height);
         good = second.ec == std::errc{} && second.ptr == end;
     }
-    const auto in_range = [&](std::uint32_t side) { return side >= least && side <= most; };
-    if (!good || !in_range(width) || !in_range(height))
-        refuse_option(
-            option, text,
-            fmt::format("WIDTHxHEIGHT in pixels, each from {} to {}, like {}", least, most, like));
+    if (!good || width < least.first || height < least.second || width > most.first ||
+        height > most.second)
+        refuse_option(option, text,
+                      fmt::format("WIDTHxHEIGHT in pixels, from {}x{} to {}x{}, like {}",
+                                  least.first, least.second, most.first, most.second, like));
     return {width, height};
 }
 
@@ -115,7 +114,7 @@ void declare_stream_options(CLI::App& app, StreamOptions& options) {
 SessionOptions make_session_options(const StreamOptions& options) {
     SessionOptions session;
     std::tie(session.width, session.height) =
-        parse_sides("--size", options.size, 1, max_frame_side, "1920x1080");
+        parse_sides("--size", options.size, {1, 1}, {max_frame_side, max_frame_side}, "1920x1080");
     if (options.ring < 1 || options.ring > max_slots)
         refuse_option("--ring", std::to_string(options.ring),
                       fmt::format("1 to {} slots", max_slots));

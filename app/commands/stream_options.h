@@ -47,10 +47,10 @@ std::map<std::string, std::string> stream_config(const StreamOptions& options,
 [[noreturn]] void refuse_option(std::string_view option, std::string_view value,
                                 std::string_view expected);
 
-// "1920x1080": width and height, each from `least` to `most`; `like` is such a text.
-std::pair<std::uint32_t, std::uint32_t> parse_sides(std::string_view option,
-                                                    const std::string& text, std::uint32_t least,
-                                                    std::uint32_t most, std::string_view like);
+// "1920x1080": width and height, each within its bounds; `like` is such a text.
+using Sides = std::pair<std::uint32_t, std::uint32_t>;
+Sides parse_sides(std::string_view option, const std::string& text, Sides least, Sides most,
+                  std::string_view like);
 
 // Times come as seconds, more than 0 and at most a day.
 Nanoseconds parse_seconds(std::string_view option, double seconds);

@@ -24,21 +24,24 @@ std::vector<std::byte> rgb_of(std::span<const std::byte> frame, const FrameLayou
 
 } // namespace
 
-std::string encode_png(std::span<const std::byte> frame, const FrameLayout& layout) {
-    const std::vector<std::byte> rgb = rgb_of(frame, layout);
+std::string encode_png(std::span<const std::byte> pixels, std::uint32_t width, std::uint32_t height,
+                       PixelFormat format) {
     png_image image{};
     image.version = PNG_IMAGE_VERSION;
-    image.width = layout.width;
-    image.height = layout.height;
-    image.format = PNG_FORMAT_RGB;
+    image.width = width;
+    image.height = height;
+    image.format = format == PixelFormat::rgba ? PNG_FORMAT_RGBA : PNG_FORMAT_RGB;
     png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
     std::string png(size, '\0');
-    if (!png_image_write_to_memory(&image, png.data(), &size, 0, rgb.data(), 0, nullptr))
-        throw Error(Failure::run,
-                    fmt::format("encoding a {}x{} frame as PNG", layout.width, layout.height),
+    if (!png_image_write_to_memory(&image, png.data(), &size, 0, pixels.data(), 0, nullptr))
+        throw Error(Failure::run, fmt::format("encoding a {}x{} picture as PNG", width, height),
                     image.message, {});
     png.resize(size);
     return png;
+}
+
+std::string encode_png(std::span<const std::byte> frame, const FrameLayout& layout) {
+    return encode_png(rgb_of(frame, layout), layout.width, layout.height, PixelFormat::rgb);
 }
 
 } // namespace clearframe
