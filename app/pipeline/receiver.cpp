@@ -37,7 +37,9 @@ ReceiveLane Receiver::lane() {
 
 void Receiver::run() {
     while (!closed_ && endpoint_.wait(forever) != WaitResult::cancelled) {
-        while (const std::size_t count = endpoint_.poll(completions_)) {
+        std::size_t count;
+        do {
+            count = endpoint_.poll(completions_);
             // A block begins only when the one before has come to rest: all frames of a batch are
             // of one lane.
             const ReceiveLane present = lane();
@@ -45,7 +47,7 @@ void Receiver::run() {
             replenish(batch);
             for (const Completion& completion : batch)
                 handle(present, completion);
-        }
+        } while (count == completions_.size());
     }
 }
 

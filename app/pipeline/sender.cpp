@@ -141,7 +141,9 @@ void Sender::post_end() {
 }
 
 void Sender::reap(Lane& lane) {
-    while (const std::size_t count = endpoint_.poll(completions_)) {
+    std::size_t count;
+    do {
+        count = endpoint_.poll(completions_);
         std::uint32_t messages = 0;
         for (const Completion& completion : std::span(completions_).first(count)) {
             check_status(completion);
@@ -154,7 +156,7 @@ void Sender::reap(Lane& lane) {
         }
         if (messages > 0)
             endpoint_.post_receives(messages);
-    }
+    } while (count == completions_.size());
 }
 
 void Sender::check_status(const Completion& completion) const {
