@@ -13,6 +13,8 @@ namespace clearframe {
 namespace {
 
 constexpr std::size_t completions_at_once = 64;
+// A block's first frame only starts the clock: it takes a second one to measure anything.
+constexpr std::uint64_t least_frames = 2;
 
 } // namespace
 
@@ -52,7 +54,8 @@ void Sender::run_block(Lane lane, const BlockPlan& plan) {
 void Sender::begin_frames(Lane& lane, const BlockPlan& plan) {
     while (!all_begun_) {
         const Nanoseconds time = now();
-        all_begun_ = stopped() || begun_in_block_ == plan.frames || time >= plan.until;
+        all_begun_ = stopped() || begun_in_block_ == plan.frames ||
+                     (time >= plan.until && begun_in_block_ >= least_frames);
         if (all_begun_)
             return;
         std::optional<Lease> lease = lane.ring.acquire(SlotState::rendering);

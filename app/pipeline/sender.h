@@ -22,7 +22,7 @@ struct Lane {
     SendMeter& meter;
 };
 
-// How long a block goes on: until `frames` were begun or `until` has passed, whichever is first.
+// How long a block goes on: until `frames` were begun, or two at least and `until` has passed.
 struct BlockPlan {
     std::uint64_t frames = 0;
     Nanoseconds until = 0; // of now()

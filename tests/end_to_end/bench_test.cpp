@@ -164,6 +164,18 @@ TEST(Bench, EndsEarlyOnCtrlCAndStillReports) {
     }
 }
 
+// Less than the warm-up takes.
+TEST(Bench, MeasuresOneRoundHoweverLittleTimeThereIs) {
+    const Finished done = bench({"bench", "--size", "64x64", "--scene", "none", "--seconds",
+                                 "0.000001", "--quiet", "--json", "-"});
+    ASSERT_EQ(done.status, 0) << done.describe();
+    for (const json& path : done.json()["results"][0]["paths"]) {
+        ASSERT_EQ(path["blocks"].size(), 1u);
+        EXPECT_GT(path["blocks"][0]["frames"], 0);
+        EXPECT_GT(path["gbytes_per_s"]["mean"], 0);
+    }
+}
+
 TEST(Bench, ValidationLayersHaveNothingToSay) {
     NEEDS_A_GPU();
     const Finished done = run(
