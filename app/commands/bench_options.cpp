@@ -82,9 +82,9 @@ void declare_bench_options(CLI::App& app, BenchOptions& options) {
                    "=PROBABILITY or =@FRAME")
         ->option_text("NIC [emulated]");
     app.add_option("--ring", options.ring, "slots at each end, 1 to 256")->option_text("N [8]");
-    auto* seconds =
-        app.add_option("--seconds", options.seconds, "how long to measure, shared by the scenes")
-            ->option_text("S [10]");
+    auto* seconds = app.add_option("--seconds", options.seconds,
+                                   "how long to measure, warm-up and all, shared by the scenes")
+                        ->option_text("S [10]");
     app.add_option("--frames", options.frames, "instead: frames of each path and scene")
         ->option_text("N")
         ->excludes(seconds);
