@@ -56,6 +56,12 @@ Nanoseconds to_nanoseconds(std::string_view option, double seconds) {
     return static_cast<Nanoseconds>(seconds * 1e9);
 }
 
+void refuse_same_file(std::string_view option, const std::optional<std::string>& file,
+                      std::string_view other, const std::optional<std::string>& taken) {
+    if (file && file == taken)
+        refuse(option, *file, fmt::format("another file than {} writes", other));
+}
+
 } // namespace
 
 void declare_bench_options(CLI::App& app, BenchOptions& options) {
@@ -163,8 +169,9 @@ BenchPlan make_bench_plan(const BenchOptions& options) {
         if (part != "heap" && part != "gpu" && part != "nic")
             refuse("--require", part, "heap, gpu or nic");
 
-    if (options.json == "-" && options.csv == "-")
-        refuse("--csv", "-", "a file: standard output is taken by --json");
+    refuse_same_file("--csv", options.csv, "--json", options.json);
+    refuse_same_file("--capture", options.capture, "--json", options.json);
+    refuse_same_file("--capture", options.capture, "--csv", options.csv);
     if (options.block < 2)
         refuse("--block", std::to_string(options.block), "at least 2 frames");
     plan.block = options.block;
