@@ -105,7 +105,7 @@ int bench(const BenchOptions& options) {
     std::optional<ResultFile> json = result_file(options.json);
     std::optional<ResultFile> csv = result_file(options.csv);
     std::optional<ResultFile> picture = result_file(options.capture);
-    const bool stdout_taken = options.json == "-" || options.csv == "-";
+    const bool stdout_taken = options.json == "-" || options.csv == "-" || options.capture == "-";
     Terminal out(stdout_taken ? stderr : stdout);
     Terminal err(stderr);
 
@@ -140,6 +140,9 @@ int bench(const BenchOptions& options) {
     record.host_readable_bytes = exposure.peak_bytes();
     record.limits = run.limits();
     record.results = scene_records(run, options.stream.seed);
+    if (const std::uint64_t bad = run.warmup_bad_frames())
+        record.warnings.push_back(
+            fmt::format("in the warm-up {} frames were lost, corrupt or rejected", bad));
     if (record.ended_early)
         record.warnings.emplace_back("ended early by a signal");
 
@@ -158,7 +161,10 @@ int bench(const BenchOptions& options) {
             Failure::run,
             fmt::format("the validation layers had {} complaints about Vulkan calls", complaints),
             {}, {});
-    return record.any_bad_frame() ? static_cast<int>(Failure::run) : 0;
+    if (record.any_bad_frame() || run.warmup_bad_frames() > 0)
+        return static_cast<int>(Failure::run);
+    out.check();
+    return 0;
 }
 
 } // namespace

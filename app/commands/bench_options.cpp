@@ -1,9 +1,20 @@
 #include "commands/bench_options.h"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace clearframe {
+namespace {
+
+void refuse_same_file(std::string_view option, const std::optional<std::string>& file,
+                      std::string_view other, const std::optional<std::string>& taken) {
+    if (file && file == taken)
+        refuse_option(option, *file, fmt::format("another file than {} writes", other));
+}
+
+} // namespace
+
 void declare_bench_options(CLI::App& app, BenchOptions& options) {
     declare_stream_options(app, options.stream);
     app.add_option("--scene", options.scenes,
@@ -11,9 +22,9 @@ void declare_bench_options(CLI::App& app, BenchOptions& options) {
                    "waves, test-card, noise [none,waves]")
         ->delimiter(',')
         ->option_text("LIST");
-    auto* seconds =
-        app.add_option("--seconds", options.seconds, "how long to measure, shared by the scenes")
-            ->option_text("S [10]");
+    auto* seconds = app.add_option("--seconds", options.seconds,
+                                   "how long to measure, warm-up and all, shared by the scenes")
+                        ->option_text("S [10]");
     app.add_option("--frames", options.frames, "instead: frames of each path and scene")
         ->option_text("N")
         ->excludes(seconds);
@@ -43,8 +54,9 @@ BenchPlan make_bench_plan(const BenchOptions& options) {
     if (plan.scenes.empty())
         plan.scenes = {Scene::none, Scene::waves};
 
-    if (options.json == "-" && options.csv == "-")
-        refuse_option("--csv", "-", "a file: standard output is taken by --json");
+    refuse_same_file("--csv", options.csv, "--json", options.json);
+    refuse_same_file("--capture", options.capture, "--json", options.json);
+    refuse_same_file("--capture", options.capture, "--csv", options.csv);
     if (options.block < 2)
         refuse_option("--block", std::to_string(options.block), "at least 2 frames");
     plan.block = options.block;

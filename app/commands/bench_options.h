@@ -36,7 +36,7 @@ struct BenchPlan {
     SessionOptions session;
     std::vector<Scene> scenes;
     bool scenes_by_name = false; // then a scene that cannot be had is an error
-    Nanoseconds duration = 0;    // of a scene's blocks; 0: by frames
+    Nanoseconds duration = 0;    // of a scene, with warm-up and limits; 0: by frames
     std::uint64_t frames = 0;    // of each path and scene; 0: by time
     std::uint64_t block = 0;
     std::uint64_t warmup = 0;

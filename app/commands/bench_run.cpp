@@ -9,10 +9,12 @@ namespace {
 
 constexpr Nanoseconds ms = 1'000'000;
 
-// Blocks that each path has at least when the run goes by time: enough pairs for an interval.
-constexpr int blocks_by_time = 12;
+// When the run goes by time, a scene's time holds all that is done for it. A block of every path
+// has a sixteenth of it: beside warm-up and limits there is room for twelve, enough pairs for an
+// interval.
+constexpr int round_part = 16;
 constexpr int warmup_part = 10; // of a scene's time, by which the warm-up of all paths has ended
-constexpr int limits_part = 10; // of a block's time, spent on each of the limits
+constexpr int limits_part = 10; // of a round's time, spent on each of the limits
 
 // Running time that the throughput meters have room for.
 constexpr Nanoseconds longest_by_frames = 3'600'000 * ms;
@@ -41,26 +43,26 @@ void BenchRun::run(Session& session) {
 }
 
 void BenchRun::run_scene(Session& session, SceneRun& scene, LimitProbe& limits) {
+    const Nanoseconds start = now();
     set_progress(scene, 0);
     warm_up(session);
     for (std::size_t i = 0; i < scene.paths.size(); ++i)
         scene.paths[i].same_buffer = session.same_buffer(i);
 
     std::uint64_t frames = 0; // sent along each path, at most
-    Nanoseconds spent = 0;
     const auto done = [&] {
-        return plan_.duration > 0 ? static_cast<double>(spent) / static_cast<double>(plan_.duration)
-                                  : static_cast<double>(frames) / static_cast<double>(plan_.frames);
+        return plan_.duration > 0
+                   ? static_cast<double>(now() - start) / static_cast<double>(plan_.duration)
+                   : static_cast<double>(frames) / static_cast<double>(plan_.frames);
     };
-    while (!session.stopped() && done() < 1) {
+    // One round at least, however slow the warm-up was.
+    while (!session.stopped() && (frames == 0 || done() < 1)) {
         const std::uint64_t round_frames =
             plan_.duration > 0 ? plan_.block : std::min(plan_.block, plan_.frames - frames);
-        const Nanoseconds start = now();
+        const Nanoseconds round_start = now();
         run_round(session, scene, round_frames);
-        const Nanoseconds round = now() - start;
-        spent += round;
         frames += round_frames;
-        limits.measure(std::clamp(round / limits_part, 2 * ms, 50 * ms));
+        limits.measure(std::clamp((now() - round_start) / limits_part, 2 * ms, 50 * ms));
         set_progress(scene, done());
     }
 }
@@ -70,7 +72,7 @@ void BenchRun::run_round(Session& session, SceneRun& scene, std::uint64_t frames
     for (std::size_t i = 0; i < scene.paths.size() && !session.stopped(); ++i) {
         PathRun& path = scene.paths[i];
         session.run_block(
-            i, {.frames = frames, .until = now() + time_for(plan_.duration / blocks_by_time)},
+            i, {.frames = frames, .until = now() + time_for(plan_.duration / round_part)},
             *path.sent, *path.received);
         path.add_block(next_block_index_++);
     }

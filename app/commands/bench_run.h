@@ -36,6 +36,11 @@ public:
     // After run() has returned:
     const std::vector<SceneRun>& scenes() const noexcept { return scenes_; }
     Limits limits() const { return limits_; }
+    // Lost, corrupt or rejected before the measurement: in no figure, and no less wrong.
+    std::uint64_t warmup_bad_frames() const {
+        return warmup_received_.lost.get() + warmup_received_.corrupt.get() +
+               warmup_received_.rejected.get();
+    }
 
 private:
     void run_scene(Session& session, SceneRun& scene, LimitProbe& limits);

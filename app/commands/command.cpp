@@ -6,7 +6,9 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -23,6 +25,16 @@ int fail(const char* what, Failure failure) {
 bool is_set(const char* name) {
     const char* value = std::getenv(name);
     return value && *value;
+}
+
+// A standard stream that was closed (`>&-`) would be the next file that is opened, and what is
+// printed would end in it: in a frame. What takes its place refuses to be read or written.
+void take_standard_streams() {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (fcntl(fd, F_GETFD) < 0)
+            // Gets the lowest number that is free: this one.
+            [[maybe_unused]]
+            const int taken = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 int run(const std::function<int()>& command) {
@@ -42,6 +54,9 @@ int run(const std::function<int()>& command) {
 int run_command_line(std::span<const Command> commands, int argc, char** argv) {
     // A reader that goes away (`clearframe bench | head`) shows as EPIPE where it is handled.
     signal(SIGPIPE, SIG_IGN);
+    // Likewise a file over the limit of sizes (ulimit -f), as EFBIG.
+    signal(SIGXFSZ, SIG_IGN);
+    take_standard_streams();
 
     CLI::App app(
         "clearframe: GPU frames in memory that a confidential VM shares with its devices,\n"

@@ -19,7 +19,6 @@ constexpr Nanoseconds second = 1000 * ms;
 
 // Short, so that paths compared run close to each other; a rate needs two arrivals.
 constexpr Nanoseconds block_time = 100 * ms;
-constexpr std::uint64_t least_frames = 2;
 constexpr std::uint64_t most_frames = 10'000;
 constexpr Nanoseconds turn_time = 5 * second; // of a path, one at a time
 
@@ -524,9 +523,8 @@ void LiveRun::run_block(std::size_t index) {
             Present{.path = index, .begun = begun, .before = path.received->throughput.total()};
     }
     stream_->session.run_block(
-        in_session,
-        {.frames = most_frames, .until = begun + block_time, .least = least_frames, .cut = &cut_},
-        *path.sent, *path.received, nullptr, stream_->taps[in_session].get());
+        in_session, {.frames = most_frames, .until = begun + block_time, .cut = &cut_}, *path.sent,
+        *path.received, nullptr, stream_->taps[in_session].get());
     retired_.clear();
     const Nanoseconds ended = now();
     const std::lock_guard lock(mutex_);

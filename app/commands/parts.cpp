@@ -113,7 +113,10 @@ Parts open_parts(const PartRequests& requests) {
     parts.described.push_back(describe("heap", heaps, heap));
 
     const GpuOptions gpu_options{.validation = validation_wanted()};
-    const std::vector<Candidate> gpus = Gpu::probe(*parts.shared_heap, gpu_options);
+    // Asked for none, no driver is loaded: a broken one can be stepped around.
+    const std::vector<Candidate> gpus = requests.gpu == "none"
+                                            ? std::vector{Gpu::none()}
+                                            : Gpu::probe(*parts.shared_heap, gpu_options);
     const Choice gpu = choose("GPU", resolve_gpu(requests.gpu, gpus), gpus);
     if (gpus[gpu.index].name != "none")
         parts.gpu = std::make_unique<Gpu>(gpu.index, *parts.shared_heap, gpu_options);

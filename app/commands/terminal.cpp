@@ -1,9 +1,12 @@
 #include "commands/terminal.h"
 
+#include "core/error.h"
+
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
 
@@ -59,7 +62,15 @@ void Terminal::line(std::string_view text) {
     clear_progress();
     std::fwrite(text.data(), 1, text.size(), stream_);
     std::fputc('\n', stream_);
-    std::fflush(stream_);
+    if (std::fflush(stream_) != 0 && error_ == 0)
+        error_ = errno;
+}
+
+void Terminal::check() const {
+    if (error_ != 0 && error_ != EPIPE)
+        throw_errno(error_, "the report cannot be written",
+                    error_ == ENOSPC ? "Make room there or send it elsewhere"
+                                     : "Send it elsewhere, or take --quiet");
 }
 
 void Terminal::progress(std::string_view text) {

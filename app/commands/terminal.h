@@ -16,6 +16,10 @@ public:
     // is not "dumb".
     explicit Terminal(std::FILE* stream);
 
+    // Throws Error if a line could not be written (disk full, stream closed). A reader that has
+    // gone is none: it has seen what it wanted.
+    void check() const;
+
     bool is_terminal() const noexcept { return is_terminal_; }
     std::string styled(std::string_view text, Style style) const;
     void line(std::string_view text); // and a newline; clears a progress line first
@@ -30,6 +34,7 @@ private:
     bool is_terminal_;
     bool colours_;
     bool progress_shown_ = false;
+    int error_ = 0; // errno of the first line that could not be written
 };
 
 // "[#######-------]" for 0 … 1.

@@ -79,6 +79,8 @@ ResultFile::ResultFile(const std::string& path)
         fd_.reset(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
         if (!fd_)
             cannot_open(errno, {});
+        if ((::fcntl(fd_.get(), F_GETFL) & O_ACCMODE) == O_RDONLY)
+            cannot_open(EBADF, {});
         return;
     }
 

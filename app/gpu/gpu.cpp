@@ -118,12 +118,16 @@ std::vector<Candidate> Gpu::probe(const Heap& heap, const GpuOptions& options) {
     } catch (const Error& error) {
         candidates.push_back({.name = "vulkan", .refusal = error.what()});
     }
-    candidates.push_back({.name = "none",
-                          .detail = "no GPU",
-                          .usable = true,
-                          .emulated = true,
-                          .emulation = "no GPU: the CPU fills the slots once"});
+    candidates.push_back(none());
     return candidates;
+}
+
+Candidate Gpu::none() {
+    return {.name = "none",
+            .detail = "no GPU",
+            .usable = true,
+            .emulated = true,
+            .emulation = "no GPU: the CPU fills the slots once"};
 }
 
 Gpu::Gpu(std::size_t index, const Heap& heap, const GpuOptions& options) {

@@ -53,6 +53,9 @@ public:
     // is usable, and the refusal of a candidate "vulkan" says what is missing.
     static std::vector<Candidate> probe(const Heap& heap, const GpuOptions& options);
 
+    // The last of them, which needs no Vulkan.
+    static Candidate none();
+
     // Opens the device that probe() listed at `index`, with the same options. Throws Error.
     Gpu(std::size_t index, const Heap& heap, const GpuOptions& options);
     ~Gpu();

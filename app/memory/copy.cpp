@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <stdexcept>
 #include <vector>
 
@@ -29,10 +30,12 @@ void copy_rep_movsb(std::byte* target, const std::byte* source, std::size_t byte
 constexpr std::size_t line = 64;
 constexpr std::size_t block = 4 * line;
 
-// 2 KiB ahead measures best: the CPU's own prefetcher stops at the end of each page.
+// 2 KiB ahead measures best: the CPU's own prefetcher stops at the end of each page. Which hint is
+// better differs between CPUs, and by more than a factor of two.
+template <_mm_hint hint>
 [[gnu::always_inline]] inline void prefetch_ahead(const std::byte* source) {
     for (std::size_t i = 0; i < block; i += line)
-        _mm_prefetch(reinterpret_cast<const char*>(source) + 2 * KiB + i, _MM_HINT_NTA);
+        _mm_prefetch(reinterpret_cast<const char*>(source) + 2 * KiB + i, hint);
 }
 
 // Copies whole blocks; `target` lies at the start of a cache line.
@@ -50,9 +53,10 @@ void copy_streaming(std::byte* target, const std::byte* source, std::size_t byte
     _mm_sfence();
 }
 
+template <_mm_hint hint>
 void stream_sse2(std::byte* target, const std::byte* source, std::size_t blocks) {
     for (; blocks > 0; --blocks, target += block, source += block) {
-        prefetch_ahead(source);
+        prefetch_ahead<hint>(source);
         __m128i values[16];
         for (int i = 0; i < 16; ++i)
             values[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(source) + i);
@@ -61,10 +65,11 @@ void stream_sse2(std::byte* target, const std::byte* source, std::size_t blocks)
     }
 }
 
+template <_mm_hint hint>
 [[gnu::target("avx2")]] void stream_avx2(std::byte* target, const std::byte* source,
                                          std::size_t blocks) {
     for (; blocks > 0; --blocks, target += block, source += block) {
-        prefetch_ahead(source);
+        prefetch_ahead<hint>(source);
         __m256i values[8];
         for (int i = 0; i < 8; ++i)
             values[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(source) + i);
@@ -73,10 +78,11 @@ void stream_sse2(std::byte* target, const std::byte* source, std::size_t blocks)
     }
 }
 
+template <_mm_hint hint>
 [[gnu::target("avx512f")]] void stream_avx512(std::byte* target, const std::byte* source,
                                               std::size_t blocks) {
     for (; blocks > 0; --blocks, target += block, source += block) {
-        prefetch_ahead(source);
+        prefetch_ahead<hint>(source);
         __m512i values[4];
         for (int i = 0; i < 4; ++i)
             values[i] = _mm512_loadu_si512(reinterpret_cast<const __m512i*>(source) + i);
@@ -91,11 +97,15 @@ std::vector<CopyMethod> find_methods() {
     std::vector<CopyMethod> methods{{"memcpy", copy_plain, false}};
 #ifdef __x86_64__
     methods.push_back({"rep-movsb", copy_rep_movsb, false});
-    if (__builtin_cpu_supports("avx2"))
-        methods.push_back({"stream-avx2", copy_streaming<stream_avx2>, true});
-    if (__builtin_cpu_supports("avx512f"))
-        methods.push_back({"stream-avx512", copy_streaming<stream_avx512>, true});
-    methods.push_back({"stream-sse2", copy_streaming<stream_sse2>, true});
+    if (__builtin_cpu_supports("avx2")) {
+        methods.push_back({"stream-avx2", copy_streaming<stream_avx2<_MM_HINT_T0>>, true});
+        methods.push_back({"stream-avx2-nta", copy_streaming<stream_avx2<_MM_HINT_NTA>>, true});
+    }
+    if (__builtin_cpu_supports("avx512f")) {
+        methods.push_back({"stream-avx512", copy_streaming<stream_avx512<_MM_HINT_T0>>, true});
+        methods.push_back({"stream-avx512-nta", copy_streaming<stream_avx512<_MM_HINT_NTA>>, true});
+    }
+    methods.push_back({"stream-sse2", copy_streaming<stream_sse2<_MM_HINT_T0>>, true});
 #endif
     return methods;
 }
@@ -123,26 +133,12 @@ double median(std::vector<double>& values) {
     return *middle;
 }
 
-} // namespace
-
-std::span<const CopyMethod> copy_methods() {
-    static const std::vector<CopyMethod> methods = find_methods();
-    return methods;
-}
-
-const CopyMethod& streaming_copy() {
-    const std::span<const CopyMethod> methods = copy_methods();
-    const auto streaming = std::ranges::find(methods, true, &CopyMethod::streaming);
-    return streaming != methods.end() ? *streaming : methods.front();
-}
-
-CopyTiming fastest_copy(std::span<std::byte> target, std::span<const std::byte> source,
-                        std::size_t piece, std::int64_t budget) {
+CopyTiming fastest_of(std::span<const CopyMethod> methods, std::span<std::byte> target,
+                      std::span<const std::byte> source, std::size_t piece, std::int64_t budget) {
     if (piece == 0 || piece > target.size() || piece > source.size())
         throw std::invalid_argument("fastest_copy: no whole piece fits source and target");
     // Enough of them at a time that reading the clock does not count.
     const std::size_t pieces = std::max<std::size_t>(1, 4 * MiB / piece);
-    const std::span<const CopyMethod> methods = copy_methods();
     Pieces to(target.size(), piece);
     Pieces from(source.size(), piece);
 
@@ -163,6 +159,34 @@ CopyTiming fastest_copy(std::span<std::byte> target, std::span<const std::byte> 
         if (const double speed = median(speeds[m]); speed > best.gbytes_per_s)
             best = {methods[m], speed};
     return best;
+}
+
+CopyMethod find_streaming() {
+    std::vector<CopyMethod> streaming;
+    std::ranges::copy_if(copy_methods(), std::back_inserter(streaming), &CopyMethod::streaming);
+    if (streaming.empty())
+        return copy_methods().front();
+    // More than a core's own caches hold.
+    std::vector<std::byte> target(8 * MiB);
+    const std::vector<std::byte> source(8 * MiB);
+    return fastest_of(streaming, target, source, 4 * MiB, 0).method;
+}
+
+} // namespace
+
+std::span<const CopyMethod> copy_methods() {
+    static const std::vector<CopyMethod> methods = find_methods();
+    return methods;
+}
+
+const CopyMethod& streaming_copy() {
+    static const CopyMethod method = find_streaming();
+    return method;
+}
+
+CopyTiming fastest_copy(std::span<std::byte> target, std::span<const std::byte> source,
+                        std::size_t piece, std::int64_t budget) {
+    return fastest_of(copy_methods(), target, source, piece, budget);
 }
 
 } // namespace clearframe

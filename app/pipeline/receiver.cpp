@@ -42,8 +42,9 @@ ReceiveLane Receiver::lane() {
 
 void Receiver::run() {
     while (!closed_ && endpoint_.wait(forever) != WaitResult::cancelled) {
-        credit_returned();
-        while (const std::size_t count = endpoint_.poll(completions_)) {
+        std::size_t count;
+        do {
+            count = endpoint_.poll(completions_);
             // A block begins only when the one before has come to rest: all frames of a batch are
             // of one lane.
             const ReceiveLane present = lane();
@@ -52,7 +53,7 @@ void Receiver::run() {
             for (const Completion& completion : batch)
                 handle(present, completion);
             credit_returned();
-        }
+        } while (!closed_ && count == completions_.size());
     }
 }
 

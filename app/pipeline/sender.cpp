@@ -13,6 +13,8 @@ namespace clearframe {
 namespace {
 
 constexpr std::size_t completions_at_once = 64;
+// A block's first frame only starts the clock: it takes a second one to measure anything.
+constexpr std::uint64_t least_frames = 2;
 
 } // namespace
 
@@ -53,8 +55,8 @@ void Sender::begin_frames(Lane& lane, const BlockPlan& plan) {
     while (!all_begun_) {
         const Nanoseconds time = now();
         const bool over = time >= plan.until || (plan.cut && plan.cut->load());
-        all_begun_ =
-            stopped() || begun_in_block_ == plan.frames || (over && begun_in_block_ >= plan.least);
+        all_begun_ = stopped() || begun_in_block_ == plan.frames ||
+                     (over && begun_in_block_ >= least_frames);
         if (all_begun_)
             return;
         std::optional<Lease> lease = lane.ring.acquire(SlotState::rendering);
@@ -143,7 +145,9 @@ void Sender::post_end() {
 }
 
 void Sender::reap(Lane& lane) {
-    while (const std::size_t count = endpoint_.poll(completions_)) {
+    std::size_t count;
+    do {
+        count = endpoint_.poll(completions_);
         std::uint32_t messages = 0;
         for (const Completion& completion : std::span(completions_).first(count)) {
             check_status(completion);
@@ -156,7 +160,7 @@ void Sender::reap(Lane& lane) {
         }
         if (messages > 0)
             endpoint_.post_receives(messages);
-    }
+    } while (count == completions_.size());
 }
 
 void Sender::check_status(const Completion& completion) const {

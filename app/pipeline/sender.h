@@ -22,12 +22,11 @@ struct Lane {
     SendMeter& meter;
 };
 
-// How long a block goes on: until `frames` were begun or, with at least `least` of them, `until`
-// has passed or `cut` is true, whichever is first.
+// How long a block goes on: until `frames` were begun or, with two of them at least, `until` has
+// passed or `cut` is true, whichever is first.
 struct BlockPlan {
     std::uint64_t frames = 0;
-    Nanoseconds until = 0; // of now()
-    std::uint64_t least = 0;
+    Nanoseconds until = 0;                  // of now()
     const std::atomic<bool>* cut = nullptr; // set by any thread; or null
 };
 

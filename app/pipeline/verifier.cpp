@@ -55,8 +55,13 @@ std::string fault_text(const FrameFault& fault) {
 Verifier::Verifier(const FrameLayout& layout, Scene scene, std::uint32_t seed, Verify verify)
     : layout_(layout), scene_(scene), seed_(seed), verify_(verify) {
     const std::uint64_t pixel_bytes = std::uint64_t{layout.width} * layout.height * bytes_per_pixel;
-    if (verify == Verify::sampled)
+    if (verify == Verify::sampled) {
         points_.resize(std::max<std::uint64_t>(1, pixel_bytes / bytes_per_sample));
+        // No picture has more pixels than 32 bits count.
+        const std::uint64_t pixels = pixel_bytes / bytes_per_pixel;
+        for (std::size_t i = 0; i <= points_.size(); ++i)
+            parts_.push_back(static_cast<std::uint32_t>(pixels * i / points_.size()));
+    }
     const std::size_t at_once = verify == Verify::full ? layout.width : points_.size();
     expected_.resize(at_once);
     found_.resize(at_once);
@@ -79,7 +84,7 @@ Verifier::Verdict Verifier::verify(std::span<const std::byte> frame, std::uint64
         verdict.fault = FrameFault{
             .kind = FrameFault::Kind::stamp, .stamp = stamp, .found_sequence = header.sequence};
     else if (verify_ == Verify::sampled)
-        compare_samples(frame, verdict);
+        compare_samples(frame, sequence, verdict);
     else
         compare_all(frame, verdict);
     if (verdict.fault) {
@@ -95,30 +100,32 @@ void Verifier::set_pixel_fault(Verdict& verdict, std::uint32_t x, std::uint32_t 
         .kind = FrameFault::Kind::pixel, .x = x, .y = y, .found = found, .expected = expected};
 }
 
+// Where pixel `at` lies in a frame.
+std::size_t Verifier::offset_of(Point at) const {
+    return layout_.pixel_offset + std::size_t{at.y} * layout_.stride +
+           std::size_t{at.x} * bytes_per_pixel;
+}
+
 // One pixel of each of as many equal parts of the picture, another one in each frame.
-void Verifier::place_samples() {
-    const std::uint64_t pixels = std::uint64_t{layout_.width} * layout_.height;
-    std::uint64_t begin = 0;
+void Verifier::place_samples(std::uint64_t sequence) {
     for (std::size_t i = 0; i < points_.size(); ++i) {
-        const std::uint64_t end = pixels * (i + 1) / points_.size();
-        const std::uint32_t random = mix32(static_cast<std::uint32_t>(picture_ * 977 + i));
-        // Below 2^32: no picture has more pixels.
-        const auto pixel = static_cast<std::uint32_t>(begin + (random * (end - begin) >> 32));
+        const std::uint64_t random = mix32(static_cast<std::uint32_t>(sequence * 977 + i));
+        const std::uint32_t begin = parts_[i];
+        const auto pixel =
+            static_cast<std::uint32_t>(begin + (random * (parts_[i + 1] - begin) >> 32));
         points_[i] = {pixel % layout_.width, pixel / layout_.width};
-        begin = end;
     }
 }
 
-void Verifier::compare_samples(std::span<const std::byte> frame, Verdict& verdict) {
-    place_samples();
-    // In a loop of their own: the reads miss every cache, but they need not wait for each other.
-    const std::byte* const pixels = frame.data() + layout_.pixel_offset;
-    for (std::size_t i = 0; i < points_.size(); ++i)
-        std::memcpy(&found_[i],
-                    pixels + std::uint64_t{points_[i].y} * layout_.stride +
-                        std::uint64_t{points_[i].x} * bytes_per_pixel,
-                    bytes_per_pixel);
+void Verifier::compare_samples(std::span<const std::byte> frame, std::uint64_t sequence,
+                               Verdict& verdict) {
+    place_samples(sequence);
+    // The reads miss every cache. Asked for here, they come while it is computed what they must be.
+    for (const Point at : points_)
+        __builtin_prefetch(frame.data() + offset_of(at));
     scene_pixels(scene_, seed_, picture_, layout_.width, layout_.height, points_, expected_);
+    for (std::size_t i = 0; i < points_.size(); ++i)
+        std::memcpy(&found_[i], frame.data() + offset_of(points_[i]), bytes_per_pixel);
     verdict.pixels = points_.size();
     const auto [found, expected] = std::mismatch(found_.begin(), found_.end(), expected_.begin());
     if (found != found_.end()) {

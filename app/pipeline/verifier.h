@@ -49,8 +49,10 @@ public:
     Verdict verify(std::span<const std::byte> frame, std::uint64_t sequence, std::uint32_t slot);
 
 private:
-    void place_samples();
-    void compare_samples(std::span<const std::byte> frame, Verdict& verdict);
+    std::size_t offset_of(Point at) const;
+    void place_samples(std::uint64_t sequence);
+    void compare_samples(std::span<const std::byte> frame, std::uint64_t sequence,
+                         Verdict& verdict);
     void compare_all(std::span<const std::byte> frame, Verdict& verdict);
     void set_pixel_fault(Verdict& verdict, std::uint32_t x, std::uint32_t y, std::uint32_t found,
                          std::uint32_t expected) const;
@@ -60,6 +62,7 @@ private:
     std::uint32_t seed_;
     Verify verify_;
     std::uint64_t picture_ = 0;           // the sequence that the pixels follow from
+    std::vector<std::uint32_t> parts_;    // sampled: of which pixels each sample is one
     std::vector<Point> points_;           // sampled
     std::vector<std::uint32_t> expected_; // of the samples, or of a row
     std::vector<std::uint32_t> found_;

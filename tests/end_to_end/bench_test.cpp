@@ -1,5 +1,6 @@
 // The program as its users run it: what it measures, says, stores and returns.
 #include "support/process.h"
+#include "support/program.h"
 #include "support/temporary_directory.h"
 
 #include <gmock/gmock.h>
@@ -164,6 +165,18 @@ TEST(Bench, EndsEarlyOnCtrlCAndStillReports) {
     }
 }
 
+// Less than the warm-up takes.
+TEST(Bench, MeasuresOneRoundHoweverLittleTimeThereIs) {
+    const Finished done = bench({"bench", "--size", "64x64", "--scene", "none", "--seconds",
+                                 "0.000001", "--quiet", "--json", "-"});
+    ASSERT_EQ(done.status, 0) << done.describe();
+    for (const json& path : done.json()["results"][0]["paths"]) {
+        ASSERT_EQ(path["blocks"].size(), 1u);
+        EXPECT_GT(path["blocks"][0]["frames"], 0);
+        EXPECT_GT(path["gbytes_per_s"]["mean"], 0);
+    }
+}
+
 TEST(Bench, ValidationLayersHaveNothingToSay) {
     NEEDS_A_GPU();
     const Finished done = run(
@@ -245,7 +258,13 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"TimeNotANumber", {"--seconds", "nan"}, 2, "--seconds"},
         Refused{"TimeAndFrames", {"--seconds", "1", "--frames", "5"}, 2, "--frames"},
         Refused{"ResultWithoutAName", {"--json", ""}, 2, "the name is empty"},
-        Refused{"TwoOnStandardOutput", {"--json", "-", "--csv", "-"}, 2, "standard output"},
+        Refused{
+            "TwoOnStandardOutput", {"--json", "-", "--csv", "-"}, 2, "another file than --json"},
+        Refused{"OneFileForTwo", {"--json", "x", "--csv", "x"}, 2, "another file than --json"},
+        Refused{"TwoOnStandardOutputAgain",
+                {"--csv", "-", "--capture", "-"},
+                2,
+                "another file than --csv"},
         Refused{"OneFrame", {"--frames", "1"}, 2, "at least 2"},
         Refused{"BlockOfOne", {"--block", "1"}, 2, "at least 2"},
         Refused{"PoolNegative", {"--pool", "-1"}, 2, "--pool"}),
@@ -279,6 +298,7 @@ TEST(Bench, SaysWhichFrameWentWrongAndFails) {
         {"emulated:torn=@9", "head and tail are of different frames"},
         {"emulated:late=@9", "the slot holds another frame"},
         {"emulated:wrong-length=@9", "its last write was"},
+        {"emulated:wrong-immediate=@9", "frame 9 never arrived"},
     };
     for (const auto& [nic, says] : cases) {
         const Finished done = bench(small({"--scene", "none", "--nic", nic}));
@@ -322,6 +342,66 @@ TEST(Bench, SaysThatTheDiskIsFull) {
                                  "--quiet", "--json", "/dev/full"});
     EXPECT_EQ(done.status, 1) << done.describe();
     EXPECT_THAT(done.err, HasSubstr("ENOSPC (28: No space left on device)"));
+}
+
+// Runs the program with its streams sent elsewhere by the shell.
+Finished redirected(const std::string& where, std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments{"-c", "\"$0\" \"$@\" " + where, clearframe_program()};
+    const std::vector<std::string> run_arguments{"bench",   "--size", "64x64",    "--frames", "8",
+                                                 "--scene", "none",   "--verify", "full"};
+    arguments.insert(arguments.end(), run_arguments.begin(), run_arguments.end());
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run({.arguments = arguments, .program = "/bin/sh"});
+}
+
+TEST(Bench, SaysThatItsReportCannotBeWritten) {
+    const Finished full = redirected("> /dev/full");
+    EXPECT_EQ(full.status, 1) << full.describe();
+    EXPECT_THAT(full.err, HasSubstr("the report cannot be written: ENOSPC (28: "));
+    // What is opened next must not take the place of what is closed: it would be printed into.
+    const Finished closed = redirected(">&-");
+    EXPECT_EQ(closed.status, 1) << closed.describe();
+    EXPECT_THAT(closed.err, HasSubstr("the report cannot be written: EBADF (9: "));
+    const Finished results = redirected(">&-", {"--json", "-"});
+    EXPECT_EQ(results.status, 3) << results.describe();
+    EXPECT_THAT(results.err,
+                HasSubstr("standard output: cannot be opened for writing: EBADF (9: "));
+}
+
+TEST(Bench, NeedsNoStreamAtAll) {
+    const TemporaryDirectory directory;
+    const auto file = directory.path() / "result.json";
+    const Finished done = redirected("<&- >&- 2>&-", {"--quiet", "--json", file});
+    EXPECT_EQ(done.status, 0) << done.describe();
+    EXPECT_TRUE(json::accept(read(file)));
+}
+
+TEST(Bench, TakesAReaderThatHasSeenEnoughForNoFault) {
+    const Finished done = redirected("| true; echo over", {"--csv", "-"});
+    EXPECT_EQ(done.status, 0) << done.describe();
+    EXPECT_THAT(done.out, EndsWith("over\n"));
+    EXPECT_THAT(redirected("| { read line && echo \"$line\"; }").out, StartsWith("heap "));
+}
+
+TEST(Bench, AFrameThatGoesWrongInTheWarmUpIsNoLessWrong) {
+    const Finished done = bench({"bench", "--size", "64x64", "--frames", "8", "--warmup", "8",
+                                 "--scene", "none", "--nic", "emulated:drop=@3", "--json", "-"});
+    EXPECT_EQ(done.status, 1) << done.describe();
+    EXPECT_THAT(done.err, HasSubstr("frame 3 never arrived"));
+    const json record = done.json();
+    EXPECT_EQ(record["results"][0]["paths"][0]["lost"], 0);
+    EXPECT_THAT(record["warnings"].dump(), HasSubstr("in the warm-up 1 frames were lost"));
+}
+
+TEST(Bench, SaysThatFilesMayGrowNoFurther) {
+    const TemporaryDirectory directory;
+    const Finished done = run({.arguments = {"bench", "--size", "64x64", "--frames", "8", "--scene",
+                                             "none", "--quiet", "--json", "result.json"},
+                               .directory = directory.path(),
+                               .limits = {{RLIMIT_FSIZE, 0}}});
+    EXPECT_EQ(done.status, 3) << done.describe();
+    EXPECT_THAT(done.err, HasSubstr("EFBIG (27: File too large)"));
+    EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
 }
 
 TEST(Bench, SaysThatOpenFilesHaveRunOut) {

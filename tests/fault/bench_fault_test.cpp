@@ -181,6 +181,20 @@ TEST_F(FailingVulkan, ADeviceWithoutDmaBufImportIsLabelled) {
     EXPECT_EQ(record["parts"][1]["emulated"], true);
 }
 
+TEST_F(FailingVulkan, NoDriverIsLoadedWhereNoneIsAskedFor) {
+    const TemporaryDirectory directory;
+    Command command{.arguments = tiny("none", directory / "result.json"),
+                    .environment = {{"VK_ADD_LAYER_PATH", fault_layer_directory()},
+                                    {"VK_INSTANCE_LAYERS", fault_layer_name()},
+                                    {"CLEARFRAME_VK_COUNT", directory / "count"}}};
+    ASSERT_EQ(run(command).status, 0);
+    ASSERT_TRUE(exists(directory / "count"));
+    std::filesystem::remove(directory / "count");
+    command.arguments.insert(command.arguments.end(), {"--gpu", "none"});
+    ASSERT_EQ(run(command).status, 0);
+    EXPECT_FALSE(exists(directory / "count"));
+}
+
 TEST_F(FailingVulkan, ADeviceWithoutAnyImportIsRefusedByName) {
     const TemporaryDirectory directory;
     const Finished done = run_with(

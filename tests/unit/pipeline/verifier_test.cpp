@@ -96,28 +96,54 @@ INSTANTIATE_TEST_SUITE_P(Scenes, VerifierTest,
                              return name;
                          });
 
-// A frame whose 128 KiB parts were not all written is found in the first frame already.
-TEST(SampledVerifier, LooksIntoEvery128KiB) {
-    const FrameLayout layout = make_frame_layout(1024, 512, 4096, 64);
-    const std::size_t parts = layout.pixel_bytes() / (128 * KiB);
-    std::vector<std::byte> good(layout.slot_bytes);
-    const FrameHeader header = make_header(layout, Scene::noise, seed, {1, 0});
-    const FrameTrailer trailer = make_trailer(Scene::noise, seed, 1);
-    std::memcpy(good.data(), &header, sizeof(header));
-    std::memcpy(good.data() + layout.trailer_offset, &trailer, sizeof(trailer));
-    for (std::uint32_t y = 0; y < layout.height; ++y) {
+class SampledVerifier : public testing::TestWithParam<Scene> {
+protected:
+    void write(std::uint64_t sequence) {
+        const FrameHeader header = make_header(layout, GetParam(), seed, {sequence, 0});
+        const FrameTrailer trailer = make_trailer(GetParam(), seed, sequence);
+        std::memcpy(frame.data(), &header, sizeof(header));
+        std::memcpy(frame.data() + layout.trailer_offset, &trailer, sizeof(trailer));
+        const std::uint64_t picture = GetParam() == Scene::none ? 0 : sequence;
         std::vector<std::uint32_t> row(layout.width);
-        scene_row(Scene::noise, seed, 1, layout.height, y, row);
-        std::memcpy(good.data() + layout.pixel_offset + y * 4096, row.data(), 4096);
+        for (std::uint32_t y = 0; y < layout.height; ++y) {
+            scene_row(GetParam(), seed, picture, layout.height, y, row);
+            std::memcpy(frame.data() + layout.pixel_offset + y * 4096, row.data(), 4096);
+        }
     }
-    Verifier verifier(layout, Scene::noise, seed, Verify::sampled);
-    EXPECT_EQ(verifier.verify(good, 1, 0).pixels, parts);
+
+    FrameLayout layout = make_frame_layout(1024, 512, 4096, 64);
+    std::vector<std::byte> frame = std::vector<std::byte>(layout.slot_bytes);
+};
+
+// A frame whose 128 KiB parts were not all written is found in the first frame already.
+TEST_P(SampledVerifier, LooksIntoEvery128KiB) {
+    const std::size_t parts = layout.pixel_bytes() / (128 * KiB);
+    write(1);
+    Verifier verifier(layout, GetParam(), seed, Verify::sampled);
+    EXPECT_EQ(verifier.verify(frame, 1, 0).pixels, parts);
     for (std::size_t part = 0; part < parts; ++part) {
-        std::vector<std::byte> frame = good;
+        write(1);
         std::memset(frame.data() + layout.pixel_offset + part * 128 * KiB, 0, 128 * KiB);
         EXPECT_TRUE(verifier.verify(frame, 1, 0).fault) << "part " << part;
     }
 }
+
+// What the samples of one frame miss, those of another find: also where all frames are alike.
+TEST_P(SampledVerifier, LooksElsewhereInEachFrame) {
+    constexpr int frames = 32;
+    Verifier verifier(layout, GetParam(), seed, Verify::sampled);
+    int found = 0;
+    for (int sequence = 0; sequence < frames; ++sequence) {
+        write(static_cast<std::uint64_t>(sequence));
+        std::memset(frame.data() + layout.pixel_offset + 128 * KiB, 0, 64 * KiB);
+        found += verifier.verify(frame, static_cast<std::uint64_t>(sequence), 0).fault.has_value();
+    }
+    EXPECT_GT(found, frames / 4);
+    EXPECT_LT(found, frames * 3 / 4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Scenes, SampledVerifier, testing::Values(Scene::none, Scene::noise),
+                         [](const auto& scene) { return std::string(scene_name(scene.param)); });
 
 TEST(FaultText, SaysWhatWhereAndWhatItMustBe) {
     EXPECT_EQ(fault_text({.kind = FrameFault::Kind::pixel,
