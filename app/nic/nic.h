@@ -44,6 +44,7 @@ struct Completion {
     std::uint32_t byte_len = 0;     // receive: bytes that the peer wrote
     std::uint32_t immediate = 0;    // receive: the peer's immediate
     std::uint32_t vendor_error = 0; // the device's own code; 0 when it says nothing
+    Nanoseconds time = 0;           // of now(), when it completed; 0 where the NIC does not say
 };
 
 // What a peer may do with registered memory; reading it to send it is always allowed.

@@ -193,7 +193,11 @@ void Sender::write_completed(Lane& lane, const Completion& completion) {
     if (!tag.last)
         return;
     Remote& remote = remotes_[tag.remote_slot];
-    lane.meter.wire.record(now() - remote.first_post);
+    // This thread may have slept on the GPU since: the NIC knows better when it was done.
+    const Nanoseconds time = now();
+    const Nanoseconds done =
+        completion.time == 0 ? time : std::clamp(completion.time, remote.first_post, time);
+    lane.meter.wire.record(done - remote.first_post);
     remote.lease.release();
     remote.written = true;
     settle(tag.remote_slot);

@@ -96,10 +96,11 @@ void draw_headline(const Pen& pen, const Box& box, const Snapshot& now) {
     const Theme& theme = pen.theme;
     const Box inside = pen.card(box, "");
     const Headline says = headline(now);
-    const float ratio_width = std::max(120.0f, pen.width(theme.huge, says.ratio));
-    pen.text(theme.huge, {inside.x + 2, inside.middle_y() - 4}, says.colour, says.ratio);
-
-    const float x = inside.x + ratio_width + 20;
+    float x = inside.x + 2;
+    if (!says.ratio.empty())
+        x += std::max(120.0f,
+                      pen.text(theme.huge, {x, inside.middle_y() - 4}, says.colour, says.ratio)) +
+             18;
     const float room = inside.right() - x;
     const std::string emulated = emulated_parts(now);
     const float lines = says.cpu.empty() ? 2 : 3;

@@ -21,7 +21,7 @@ inline constexpr float view_lines = 26 + 24;
 
 // What can honestly be said of the comparison so far.
 struct Headline {
-    std::string ratio = "–";
+    std::string ratio;              // empty while there is none
     Colour colour = colours::faint; // dim where the ratio is not to be relied on
     std::string sentence;
     std::string sure; // the interval, or why there is none

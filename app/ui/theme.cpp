@@ -1,7 +1,6 @@
 #include "ui/theme.h"
 
 #include <fmt/format.h>
-
 #include <imgui.h>
 
 #include <algorithm>

@@ -208,6 +208,22 @@ TEST_P(NicContract, CompletionsComeInTheOrderOfPosting) {
     }
 }
 
+TEST_P(NicContract, CompletionsSayWhenTheyWereOrNothing) {
+    const RegisteredBuffer source = buffers_.source(*nic_, 300 * KB);
+    const RegisteredBuffer target = buffers_.target(*nic_, 300 * KB);
+    connect();
+    receiver().post_receives(1);
+    const Nanoseconds posted = now();
+    post_one(sender(), write_request(1, source, 0, 300 * KB, target, 0, 1));
+    for (Endpoint* end : {&sender(), &receiver()}) {
+        const Completion completion = reap_one(*end);
+        if (completion.time != 0) {
+            EXPECT_GE(completion.time, posted);
+            EXPECT_LE(completion.time, now());
+        }
+    }
+}
+
 TEST_P(NicContract, BothEndsCanWrite) {
     connect();
     sender().post_receives(1);

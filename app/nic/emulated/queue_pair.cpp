@@ -110,7 +110,7 @@ void QueuePair::complete_send(const Work& work, WcStatus status, Nanoseconds due
     ++silent_;
     if (!work.signaled && status == WcStatus::success)
         return;
-    outcomes_.push({.completion = {.wr_id = work.wr_id, .status = status},
+    outcomes_.push({.completion = {.wr_id = work.wr_id, .status = status, .time = due},
                     .due = due,
                     .sends = std::exchange(silent_, 0)});
 }
@@ -119,7 +119,8 @@ void QueuePair::complete_receive(std::uint32_t byte_len, std::uint32_t immediate
     --receives_;
     outcomes_.push({.completion = {.opcode = WcOpcode::receive_with_immediate,
                                    .byte_len = byte_len,
-                                   .immediate = immediate},
+                                   .immediate = immediate,
+                                   .time = due},
                     .due = due,
                     .receives = 1});
 }
@@ -132,7 +133,8 @@ void QueuePair::break_down(Nanoseconds due) {
 void QueuePair::flush_receives(Nanoseconds due) {
     for (; receives_ > 0; --receives_)
         outcomes_.push({.completion = {.status = WcStatus::flushed,
-                                       .opcode = WcOpcode::receive_with_immediate},
+                                       .opcode = WcOpcode::receive_with_immediate,
+                                       .time = due},
                         .due = due,
                         .receives = 1});
 }

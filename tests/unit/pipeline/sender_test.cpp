@@ -100,6 +100,26 @@ TEST_F(SenderTest, SendsABlockAndComesToRest) {
     EXPECT_EQ(meter.stale_completions.get(), 0u);
 }
 
+// What the NIC says of the time counts, as far as it can be.
+TEST_F(SenderTest, TimesTheWireByTheNic) {
+    constexpr Nanoseconds hour = 3600 * second;
+    for (const Nanoseconds off : {Nanoseconds{0}, -hour, hour}) {
+        SendMeter fresh;
+        const Nanoseconds start = now();
+        endpoint.answer = [&](FakeEndpoint& peer) {
+            behave(peer);
+            for (Completion& completion : peer.completions)
+                completion.time = now() + off;
+        };
+        sender.run_block({path, source, ring, fresh}, {.frames = 3, .until = start + second});
+        ASSERT_EQ(fresh.wire.count(), 3u);
+        EXPECT_LE(fresh.wire.max(), now() - start);
+        if (off < 0) {
+            EXPECT_EQ(fresh.wire.max(), 0) << "done before it was posted";
+        }
+    }
+}
+
 TEST_F(SenderTest, EndsABlockWithTheNumberOfFramesSent) {
     std::vector<Immediate> ends;
     endpoint.answer = [&](FakeEndpoint& peer) {

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <imgui.h>
 
 #include <algorithm>
@@ -312,9 +311,9 @@ TEST(Headline, SaysHowSureTheRatioIs) {
     EXPECT_THAT(headline(snapshot).cpu, HasSubstr("3.10 ms instead of 162 ms"));
     EXPECT_THAT(headline(state("wide-interval")).sure, HasSubstr("still wide"));
     EXPECT_THAT(headline(state("no-difference")).sentence, HasSubstr("no difference"));
-    EXPECT_EQ(headline(state("first-frames")).ratio, "–");
+    EXPECT_EQ(headline(state("first-frames")).ratio, "");
     EXPECT_THAT(headline(state("first-frames")).sure, StartsWith("1 of 5"));
-    EXPECT_EQ(headline(state("zero-copy-alone")).ratio, "–");
+    EXPECT_EQ(headline(state("zero-copy-alone")).ratio, "");
 
     // Slower is said, too.
     snapshot.comparison->paths["zero-copy"] = {.ratio = 0.8, .low = 0.78, .high = 0.82, .pairs = 9};
