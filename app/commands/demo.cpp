@@ -196,6 +196,15 @@ void show(Display& display, Panel& panel, Subject& subject, const Saves& saves, 
         throw Error(Failure::run, "the demo was ended before its files were written", {}, {});
 }
 
+// Standard output, unless a file is written there.
+std::FILE* text_stream(const DemoOptions& options) {
+    return options.screenshot == "-" || options.record == "-" ? stderr : stdout;
+}
+
+void report_display(Terminal& out, const Display& display) {
+    out.line(fmt::format("demo drawn by {}", display.describe()));
+}
+
 void check_validation(std::uint64_t complaints) {
     if (complaints > 0)
         throw Error(
@@ -208,7 +217,9 @@ int replay(const DemoOptions& options, const DemoPlan& plan, Interrupts& interru
     const Recording recording = read_recording(*options.replay);
     Files files(options);
     const Saves saves(options.save);
+    Terminal out(text_stream(options));
     Display display(plan.display);
+    report_display(out, display);
     Panel panel;
     panel.open_help(recording.help);
     if (recording.pointer)
@@ -222,7 +233,7 @@ int replay(const DemoOptions& options, const DemoPlan& plan, Interrupts& interru
 int live(const DemoOptions& options, DemoPlan plan, Interrupts& interrupts) {
     Files files(options);
     const Saves saves(options.save);
-    Terminal out(options.screenshot == "-" || options.record == "-" ? stderr : stdout);
+    Terminal out(text_stream(options));
     Terminal err(stderr);
 
     Parts parts = open_parts(part_requests(options.stream));
@@ -232,7 +243,7 @@ int live(const DemoOptions& options, DemoPlan plan, Interrupts& interrupts) {
     else if (!plan.scene_by_name)
         plan.settings.scene = scene_name(Scene::none);
     Display display(plan.display);
-    out.line(fmt::format("demo drawn by {}", display.describe()));
+    report_display(out, display);
 
     LiveRun run(options.stream, plan.settings, std::move(parts),
                 [&](std::span<const DmaBuf> slots, const FrameLayout& layout) {

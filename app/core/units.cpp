@@ -12,7 +12,9 @@ std::string bytes_text(std::uint64_t bytes) {
         return fmt::format("{:.1f} kB", value / 1e3);
     if (bytes < 1'000'000'000)
         return fmt::format("{:.1f} MB", value / 1e6);
-    return fmt::format("{:.2f} GB", value / 1e9);
+    if (bytes < 1'000'000'000'000)
+        return fmt::format("{:.2f} GB", value / 1e9);
+    return fmt::format("{:.2f} TB", value / 1e12);
 }
 
 std::string duration_text(double nanoseconds) {

@@ -215,7 +215,8 @@ Display::~Display() = default;
 FrameViews& Display::views() { return parts_->views; }
 
 std::string Display::describe() const {
-    return fmt::format("{}; {}", parts_->device->name(),
+    return fmt::format("{} ({}), Dear ImGui {}; {}", parts_->device->name(),
+                       parts_->device->driver_text(), ImGuiAdapter::version(),
                        parts_->window ? parts_->window->system() : "no window");
 }
 

@@ -53,7 +53,12 @@ double sum_of(const PathSnapshot& path) {
 
 Headline headline(const Snapshot& now) {
     Headline result;
-    if (now.paths.size() < 2) {
+    if (now.state == DemoState::starting) {
+        result.sentence = "starting";
+        result.sure = "nothing has been measured yet";
+        return result;
+    }
+    if (now.settings.paths.size() < 2) {
         result.sentence = "one path alone: nothing to compare";
         result.sure = "Switch another one on: keys 1 and 2";
         return result;

@@ -158,7 +158,7 @@ void draw_throughput(const Pen& pen, const Box& box, const Snapshot& now) {
     // The copy's limit belongs in the picture; but where frames are slow to draw it would press
     // the lines down to the axis.
     const double top = highest(now);
-    double most = std::max(top * 1.12, 0.01);
+    double most = top > 0 ? top * 1.12 : 1;
     if (now.limits.copy_gbytes_per_s < 3 * top)
         most = std::max(most, now.limits.copy_gbytes_per_s * 1.1);
     if (now.limits.dma_gbytes_per_s < 3 * top)

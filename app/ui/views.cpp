@@ -22,7 +22,7 @@ Box fit(const Box& box, const DemoSettings& settings) {
 }
 
 // The state of a path's frames in one line. Red when something is wrong.
-void draw_counts(const Pen& pen, const Box& picture, const Snapshot& now,
+void draw_counts(const Pen& pen, const Box& picture, const Box& room, const Snapshot& now,
                  const PathSnapshot& path) {
     const Theme& theme = pen.theme;
     const std::string frame =
@@ -38,8 +38,12 @@ void draw_counts(const Pen& pen, const Box& picture, const Snapshot& now,
     const Face& face = theme.mono_small;
     const float wide =
         pen.width(face, frame) + pen.width(face, verified) + pen.width(face, losses) + 2 * space;
-    const Box label{picture.x + 8, picture.bottom() - 30, std::min(wide + 16, picture.width - 16),
-                    22};
+    // Beside a narrow picture it goes on.
+    const float most = std::max(picture.width, room.width) - 16;
+    const float label_width = std::min(wide + 16, most);
+    const float left =
+        label_width <= picture.width - 16 ? picture.x + 8 : picture.middle_x() - label_width / 2;
+    const Box label{std::max(left, room.x + 8), picture.bottom() - 30, label_width, 22};
     pen.fill(label, 0x06090d, 4, 0.8f);
     float x = label.x + 8;
     const float end = label.right() - 8;
@@ -75,7 +79,7 @@ Box draw_view(const Pen& pen, const Box& box, const Snapshot& now, const PathSna
     pen.outline({picture.x - 1, picture.y - 1, picture.width + 2, picture.height + 2},
                 path.running && now.state == DemoState::running ? path_colour(path.name)
                                                                 : colours::border);
-    draw_counts(pen, picture, now, path);
+    draw_counts(pen, picture, rest, now, path);
     if (now.state == DemoState::paused)
         pen.text(theme.strong, {picture.right() - 12, picture.y + 18}, colours::text, "paused",
                  Align::right);

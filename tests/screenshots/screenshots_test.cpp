@@ -31,7 +31,7 @@ Finished demo(std::vector<std::string> arguments) {
     return run({.arguments = std::move(arguments)});
 }
 
-// What this machine draws with, as `demo` says it: "display llvmpipe (LLVM 15.0.6, 256 bits), …".
+// What this machine draws with, as `demo` says it.
 std::string drawn_with() {
     static const std::string name = [] {
         const TemporaryDirectory files;
@@ -119,8 +119,8 @@ TEST_P(Screenshot, IsAsItWas) {
     check(picture, GetParam().name());
 }
 
-INSTANTIATE_TEST_SUITE_P(States, Screenshot, ::testing::ValuesIn(shots()), [](const auto& info) {
-    std::string name = info.param.name();
+INSTANTIATE_TEST_SUITE_P(States, Screenshot, ::testing::ValuesIn(shots()), [](const auto& test) {
+    std::string name = test.param.name();
     std::replace_if(
         name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
     return name;
@@ -137,8 +137,9 @@ TEST(Replay, IsTheSameBytesEveryTime) {
         std::ifstream file(picture, std::ios::binary);
         const std::string bytes{std::istreambuf_iterator<char>(file), {}};
         ASSERT_FALSE(bytes.empty());
-        if (i > 0)
+        if (i > 0) {
             EXPECT_EQ(bytes, first);
+        }
         first = bytes;
     }
 }
@@ -168,8 +169,8 @@ TEST_P(SceneFrame, IsAsItWasToThePixel) {
 
 INSTANTIATE_TEST_SUITE_P(Scenes, SceneFrame,
                          ::testing::Values("none", "waves", "test-card", "noise"),
-                         [](const auto& info) {
-                             return info.param == "test-card" ? "test_card" : info.param;
+                         [](const auto& test) {
+                             return test.param == "test-card" ? "test_card" : test.param;
                          });
 
 // The comparison itself.
