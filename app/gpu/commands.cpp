@@ -11,14 +11,7 @@ Commands::Commands(const GpuDevice& device)
           device.device(), {*pool_, vk::CommandBufferLevel::ePrimary, 1})[0])),
       fence_(device.device(), vk::FenceCreateInfo()) {}
 
-Commands::~Commands() {
-    try {
-        if (in_flight_)
-            device_.device().waitIdle();
-    } catch (const vk::SystemError&) {
-        // The device is lost: nothing is in flight any more.
-    }
-}
+Commands::~Commands() { abandon(); }
 
 const vk::raii::CommandBuffer& Commands::begin() {
     finish();
@@ -45,11 +38,29 @@ void Commands::submit(vk::Semaphore wait, vk::Semaphore signal) {
 void Commands::finish() {
     if (!in_flight_)
         return;
-    const vk::Result result = device_.device().waitForFences(*fence_, true, drawing_patience_ns);
-    if (result != vk::Result::eSuccess)
-        throw vk::SystemError(vk::make_error_code(result));
+    try {
+        const vk::Result result =
+            device_.device().waitForFences(*fence_, true, drawing_patience_ns);
+        if (result != vk::Result::eSuccess)
+            throw vk::SystemError(vk::make_error_code(result));
+    } catch (const vk::SystemError&) {
+        abandon();
+        throw;
+    }
     device_.device().resetFences(*fence_);
     in_flight_ = false;
+}
+
+void Commands::abandon() noexcept {
+    if (!in_flight_)
+        return;
+    in_flight_ = false;
+    try {
+        // Whoever is told frees what the device may still use. The kernel ends one that hangs.
+        device_.device().waitIdle();
+    } catch (const vk::SystemError&) {
+        // The device is lost: nothing is in flight any more.
+    }
 }
 
 DeviceImage::DeviceImage(const GpuDevice& device, vk::Format format, vk::Extent2D extent,

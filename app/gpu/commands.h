@@ -27,10 +27,13 @@ public:
     // Submits what has been recorded, after `wait` (if there is one), signalling `signal`. Throws
     // vk::SystemError.
     void submit(vk::Semaphore wait = {}, vk::Semaphore signal = {});
-    // Returns when the device has done what was submitted. Throws vk::SystemError (also after 5 s).
+    // Returns when the device has done what was submitted. Throws vk::SystemError (also after 5 s),
+    // once nothing is in flight any more.
     void finish();
 
 private:
+    void abandon() noexcept;
+
     const GpuDevice& device_;
     vk::raii::CommandPool pool_;
     vk::raii::CommandBuffer buffer_{nullptr};

@@ -138,11 +138,12 @@ FrameViews::FrameViews(const GpuDevice& device) : device_(device) {
 FrameViews::~FrameViews() = default;
 
 std::shared_ptr<const ViewedSlots> FrameViews::import(std::span<const DmaBuf> slots,
-                                                      const FrameLayout& layout) const {
+                                                      const FrameLayout& layout,
+                                                      std::optional<ImportKind> wanted) const {
     const std::string& heap = slots.front().heap();
     const bool is_dma_buf = slots.front().is_dma_buf();
-    std::string reasons;
-    for (const HandleType handle : handle_types(is_dma_buf)) {
+    std::string reasons = wanted == ImportKind::host_pointer ? "asked for" : "";
+    for (const HandleType handle : handle_types(is_dma_buf, wanted)) {
         std::string reason = import_refusal(device_, heap, is_dma_buf, handle);
         if (reason.empty()) {
             try {

@@ -10,7 +10,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace clearframe {
@@ -53,10 +55,12 @@ public:
     FrameViews(const FrameViews&) = delete;
     FrameViews& operator=(const FrameViews&) = delete;
 
-    // Imports a ring of slots, as dma-bufs or, where the device cannot, by their mappings. Any
-    // thread. Throws Error: unavailable, with each way's reason.
+    // Imports a ring of slots, as dma-bufs or, where the device cannot, by their mappings; if
+    // `wanted` is set, this way or none. Any thread. Throws Error: unavailable, with each way's
+    // reason.
     std::shared_ptr<const ViewedSlots> import(std::span<const DmaBuf> slots,
-                                              const FrameLayout& layout) const;
+                                              const FrameLayout& layout,
+                                              std::optional<ImportKind> wanted = {}) const;
 
     // From here on: one thread, the display's.
 
@@ -65,7 +69,7 @@ public:
     void resize(std::size_t view, std::uint32_t width, std::uint32_t height);
 
     // Scales the frame in `slot` into the view, as large as it fits and in the middle, with black
-    // beside it: a whole multiple, or less and averaged, so that thin lines stay. Returns when the
+    // beside it: a whole multiple, or less and averaged (shaders/view.frag). Returns when the
     // GPU has read the slot for the last time: the caller may then give it back. Throws Error
     // (device lost; nothing within 5 s).
     void draw(std::size_t view, const ViewedSlots& slots, std::uint32_t slot);

@@ -1,5 +1,6 @@
 // Every system call and every Vulkan command of a run that can fail is made to fail in turn: the
 // program ends by itself with one clear line and the right status, and leaves no half-written file.
+#include "fault/counts.h"
 #include "support/process.h"
 #include "support/program.h"
 #include "support/temporary_directory.h"
@@ -17,17 +18,6 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 using Environment = std::map<std::string, std::optional<std::string>>;
-
-// Names and numbers of the calls that a run made, from a shim's count file.
-std::vector<std::pair<std::string, int>> counts(const std::filesystem::path& file) {
-    std::vector<std::pair<std::string, int>> result;
-    std::ifstream in(file);
-    std::string name;
-    int calls = 0, failed = 0;
-    while (in >> name >> calls >> failed)
-        result.emplace_back(name, calls);
-    return result;
-}
 
 std::size_t files_in(const std::filesystem::path& directory) {
     using Iterator = std::filesystem::directory_iterator;

@@ -49,6 +49,16 @@ using namespace clearframe;
     X(vkEndCommandBuffer)                                                                          \
     X(vkCreateFence)                                                                               \
     X(vkCreateSemaphore)                                                                           \
+    X(vkCreateSampler)                                                                             \
+    X(vkResetCommandPool)                                                                          \
+    X(vkGetPhysicalDeviceSurfaceCapabilitiesKHR)                                                   \
+    X(vkGetPhysicalDeviceSurfaceFormatsKHR)                                                        \
+    X(vkGetPhysicalDeviceSurfacePresentModesKHR)                                                   \
+    X(vkGetPhysicalDeviceSurfaceSupportKHR)                                                        \
+    X(vkCreateSwapchainKHR)                                                                        \
+    X(vkGetSwapchainImagesKHR)                                                                     \
+    X(vkAcquireNextImageKHR)                                                                       \
+    X(vkQueuePresentKHR)                                                                           \
     X(vkResetFences)                                                                               \
     X(vkGetFenceStatus)                                                                            \
     X(vkWaitForFences)                                                                             \
@@ -70,6 +80,9 @@ std::optional<int> result_of(std::string_view name) {
         {"VK_NOT_READY", VK_NOT_READY},
         {"VK_TIMEOUT", VK_TIMEOUT},
         {"VK_INCOMPLETE", VK_INCOMPLETE},
+        {"VK_SUBOPTIMAL_KHR", VK_SUBOPTIMAL_KHR},
+        {"VK_ERROR_OUT_OF_DATE_KHR", VK_ERROR_OUT_OF_DATE_KHR},
+        {"VK_ERROR_SURFACE_LOST_KHR", VK_ERROR_SURFACE_LOST_KHR},
         {"VK_ERROR_OUT_OF_HOST_MEMORY", VK_ERROR_OUT_OF_HOST_MEMORY},
         {"VK_ERROR_OUT_OF_DEVICE_MEMORY", VK_ERROR_OUT_OF_DEVICE_MEMORY},
         {"VK_ERROR_INITIALIZATION_FAILED", VK_ERROR_INITIALIZATION_FAILED},

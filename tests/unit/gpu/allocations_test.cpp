@@ -1,4 +1,5 @@
 // Making a frame allocates nothing.
+#include "gpu/frame_view.h"
 #include "unit/gpu/gpu_support.h"
 
 #include <cstdlib>
@@ -59,6 +60,25 @@ TEST(AllocationTest, NoneForAFrameOfTheGpu) {
         allocations_of(*source, 3, 3); // what the driver makes for a first frame
         EXPECT_EQ(allocations_of(*source, 3, 50), 0u) << scene_name(scene);
     }
+}
+
+TEST(AllocationTest, NoneForAFrameThatIsLookedAt) {
+    const auto instance = std::make_shared<const VulkanInstance>(false);
+    if (instance->devices().empty())
+        GTEST_SKIP() << "no Vulkan driver has a device";
+    const GpuDevice device(instance, instance->devices().front());
+    FrameViews views(device);
+    const auto heap = open_heap(usable_heaps().at(0));
+    const FrameLayout layout = plain_frame_layout(64, 64);
+    ExposureMeter meter;
+    const auto slots = allocate_slots(*heap, layout, 2, meter);
+    const auto viewed = views.import(slots, layout);
+    views.resize(0, 32, 32);
+    views.draw(0, *viewed, 0);
+    const std::size_t before = allocations;
+    for (std::uint32_t i = 0; i < 20; ++i)
+        views.draw(0, *viewed, i % 2);
+    EXPECT_EQ(allocations - before, 0u);
 }
 
 TEST(AllocationTest, NoneForAFrameWithoutAGpu) {
