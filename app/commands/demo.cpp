@@ -47,8 +47,12 @@ public:
 // Where the keys S and F12 save to.
 class Saves {
 public:
-    // Throws Error unless a file can be made there.
-    explicit Saves(const std::string& place) : place_(place) { ResultFile(name(".json")); }
+    // The present directory if none is named. Throws Error for a place that was named and where no
+    // file can be made.
+    explicit Saves(const std::optional<std::string>& place) : place_(place.value_or(".")) {
+        if (place)
+            ResultFile(name(".json"));
+    }
 
     // What to say about it: that it was saved, or why not.
     std::string save(std::string_view what, std::string_view ending,
@@ -226,11 +230,13 @@ int live(const DemoOptions& options, DemoPlan plan, Interrupts& interrupts) {
     Terminal err(stderr);
 
     Parts parts = open_parts(part_requests(options.stream));
-    report_parts(out, parts.described);
     if (parts.gpu)
         plan.display.gpu = parts.gpu->info().name;
-    else if (!plan.scene_by_name)
+    else if (plan.scene_by_name)
+        check_scene(parse_scene(plan.settings.scene), parts.described[1]);
+    else
         plan.settings.scene = scene_name(Scene::none);
+    report_parts(out, parts.described);
     Display display(plan.display);
     out.line(fmt::format("demo drawn by {}", display.describe()));
 

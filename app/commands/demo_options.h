@@ -26,7 +26,7 @@ struct DemoOptions {
     std::optional<std::string> record;
     double after = 3; // seconds
     std::optional<std::string> replay;
-    std::string save = ".";
+    std::optional<std::string> save;
 };
 
 // Adds the options to the command; CLI11 writes what it parses into `options`.
