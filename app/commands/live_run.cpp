@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 namespace clearframe {
 namespace {
@@ -394,7 +395,9 @@ void LiveRun::follow(const Request& request) {
     {
         const std::lock_guard lock(mutex_);
         before = settings_;
-        failed = failure_.has_value();
+        failed = std::exchange(failure_, std::nullopt).has_value();
+        if (failed)
+            state_ = DemoState::starting;
     }
     const StreamOptions options = effective(following_);
     const SessionOptions session = make_session_options(options);
@@ -424,7 +427,6 @@ void LiveRun::follow(const Request& request) {
     const bool anew = !keeps || failed || !measured_ || !only_pauses(before, following_);
     std::shared_ptr<Measured> measured = anew ? start_measuring(session) : measured_;
     const std::lock_guard lock(mutex_);
-    failure_.reset();
     settings_ = following_;
     described_ = parts_->described;
     state_ = following_.paused ? DemoState::paused : DemoState::running;

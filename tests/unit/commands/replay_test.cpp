@@ -63,8 +63,9 @@ TEST(Recording, AnyMemberThatIsWrongIsNamed) {
 // Whatever member is missing: it is an Error that names it, or nobody needs it.
 TEST(Recording, EachMemberThatIsMissingIsNamed) {
     const json whole = running();
+    const json flat = whole.flatten();
     std::size_t missing = 0;
-    for (const auto& [path, value] : whole.flatten().items()) {
+    for (const auto& [path, value] : flat.items()) {
         const json::json_pointer place(path);
         const std::string name = place.back();
         if (std::isdigit(static_cast<unsigned char>(name[0])))
