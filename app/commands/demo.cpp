@@ -21,6 +21,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace clearframe {
 namespace {
@@ -47,8 +48,12 @@ public:
 // Where the keys S and F12 save to.
 class Saves {
 public:
-    // Throws Error unless a file can be made there.
-    explicit Saves(const std::string& place) : place_(place) { ResultFile(name(".json")); }
+    // The present directory if none is named. Throws Error for a place that was named and where no
+    // file can be made.
+    explicit Saves(const std::optional<std::string>& place) : place_(place.value_or(".")) {
+        if (place)
+            ResultFile(name(".json"));
+    }
 
     // What to say about it: that it was saved, or why not.
     std::string save(std::string_view what, std::string_view ending,
@@ -169,7 +174,11 @@ private:
 void show(Display& display, Panel& panel, Subject& subject, const Saves& saves, Files& files,
           const DemoPlan& plan, Interrupts& interrupts) {
     const Event never;
-    const Nanoseconds start = now();
+    std::optional<Nanoseconds> running_since;
+    const auto is_time = [&] {
+        return plan.ends_after == 0 ||
+               (plan.ends_after && running_since && now() - *running_since >= *plan.ends_after);
+    };
     Notice notice;
     for (int drawn = 1; display.next_frame(); ++drawn) {
         if (interrupts.wait(never, 0) == Interrupts::Woken::by_interrupt)
@@ -184,7 +193,9 @@ void show(Display& display, Panel& panel, Subject& subject, const Saves& saves, 
                     snapshot.paths[i].shown = viewed->frame.sequence();
             }
         const PanelActions actions = display.draw(panel, snapshot);
-        if (plan.ends_after && drawn >= least_drawn && now() - start >= *plan.ends_after)
+        if (!running_since && snapshot.state != DemoState::starting)
+            running_since = now();
+        if (drawn >= least_drawn && is_time())
             return files.write(display, snapshot);
         if (actions.quit)
             break;
@@ -213,8 +224,18 @@ void check_validation(std::uint64_t complaints) {
             {}, {});
 }
 
-int replay(const DemoOptions& options, const DemoPlan& plan, Interrupts& interrupts) {
+// The device that is to draw, where no other part depends on it: its name, or empty for the best.
+std::string drawing_gpu(const std::string& request) {
+    if (request == "auto" || request == "none")
+        return {};
+    const auto heap = open_heap("memfd");
+    const std::vector<Candidate> gpus = Gpu::probe(*heap, {});
+    return gpus[choose("GPU", resolve_gpu(request, gpus), gpus).index].name;
+}
+
+int replay(const DemoOptions& options, DemoPlan plan, Interrupts& interrupts) {
     const Recording recording = read_recording(*options.replay);
+    plan.display.gpu = drawing_gpu(options.stream.gpu);
     Files files(options);
     const Saves saves(options.save);
     Terminal out(text_stream(options));
@@ -237,11 +258,13 @@ int live(const DemoOptions& options, DemoPlan plan, Interrupts& interrupts) {
     Terminal err(stderr);
 
     Parts parts = open_parts(part_requests(options.stream));
-    report_parts(out, parts.described);
     if (parts.gpu)
         plan.display.gpu = parts.gpu->info().name;
-    else if (!plan.scene_by_name)
+    else if (plan.scene_by_name)
+        check_scene(parse_scene(plan.settings.scene), parts.described[1]);
+    else
         plan.settings.scene = scene_name(Scene::none);
+    report_parts(out, parts.described);
     Display display(plan.display);
     report_display(out, display);
 
@@ -265,7 +288,7 @@ int demo(const DemoOptions& options) {
     DemoPlan plan = make_demo_plan(options);
     plan.display.validation = validation_wanted();
     Interrupts interrupts;
-    return options.replay ? replay(options, plan, interrupts)
+    return options.replay ? replay(options, std::move(plan), interrupts)
                           : live(options, std::move(plan), interrupts);
 }
 

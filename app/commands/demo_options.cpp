@@ -69,7 +69,8 @@ void declare_demo_options(CLI::App& app, DemoOptions& options) {
                    "write what the window shows there, for --replay, after --after seconds, and "
                    "end")
         ->option_text("STATE.json");
-    auto* after = app.add_option("--after", options.after, "when to do so")->option_text("S [3]");
+    auto* after = app.add_option("--after", options.after, "when to do so, since the stream runs")
+                      ->option_text("S [3]");
     auto* replay = app.add_option("--replay", options.replay,
                                   "draw what was recorded, and measure nothing: the same picture "
                                   "every time")

@@ -26,7 +26,7 @@ struct DemoOptions {
     std::optional<std::string> record;
     double after = 3; // seconds
     std::optional<std::string> replay;
-    std::string save = ".";
+    std::optional<std::string> save;
 };
 
 // Adds the options to the command; CLI11 writes what it parses into `options`.
@@ -37,7 +37,8 @@ struct DemoPlan {
     DemoSettings settings; // to begin with
     bool scene_by_name = false;
     DisplayOptions display;
-    // When screenshot and record are made, and the demo ends; empty: it goes on until it is closed.
+    // When screenshot and record are made, after the stream has begun to run or failed to, and the
+    // demo ends. 0: as soon as the picture is settled. Empty: it goes on until it is closed.
     std::optional<Nanoseconds> ends_after;
 };
 DemoPlan make_demo_plan(const DemoOptions& options);

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 namespace clearframe {
 namespace {
@@ -149,6 +150,7 @@ struct LiveRun::Measured {
     std::vector<PathRun> paths;
     std::vector<std::size_t> in_session; // which path of the session each of them is
     std::vector<RecentTotals> recent;
+    std::vector<double> cpu_ms_per_gbyte; // of whole blocks: CPU time is known at their end
     std::optional<Comparison> comparison;
 };
 
@@ -246,6 +248,7 @@ Snapshot LiveRun::snapshot() const {
     std::vector<View> views;
     std::vector<RateHistory> histories;
     std::vector<Totals> recent;
+    std::vector<double> cpu;
     std::optional<Present> present;
     {
         const std::lock_guard lock(mutex_);
@@ -261,6 +264,7 @@ Snapshot LiveRun::snapshot() const {
         measured = measured_;
         if (measured) {
             snapshot.comparison = measured->comparison;
+            cpu = measured->cpu_ms_per_gbyte;
             for (std::size_t i = 0; i < measured->paths.size(); ++i) {
                 recent.push_back(measured->recent[i].sum());
                 histories.push_back(histories_[index_of(*measured->paths[i].type)]);
@@ -300,7 +304,7 @@ Snapshot LiveRun::snapshot() const {
         path.frames_per_s = recent[i].frames_per_s();
         path.latency_us = quantiles(received.latency);
         path.stages_us = stages(run);
-        path.cpu_ms_per_gbyte = cpu_ms_per_gbyte(run);
+        path.cpu_ms_per_gbyte = cpu[i];
         if (path.name == baseline_path)
             path.pool_bytes = measured->pool_bytes;
         path.history = histories[i].rates(time);
@@ -391,7 +395,9 @@ void LiveRun::follow(const Request& request) {
     {
         const std::lock_guard lock(mutex_);
         before = settings_;
-        failed = failure_.has_value();
+        failed = std::exchange(failure_, std::nullopt).has_value();
+        if (failed)
+            state_ = DemoState::starting;
     }
     const StreamOptions options = effective(following_);
     const SessionOptions session = make_session_options(options);
@@ -421,7 +427,6 @@ void LiveRun::follow(const Request& request) {
     const bool anew = !keeps || failed || !measured_ || !only_pauses(before, following_);
     std::shared_ptr<Measured> measured = anew ? start_measuring(session) : measured_;
     const std::lock_guard lock(mutex_);
-    failure_.reset();
     settings_ = following_;
     described_ = parts_->described;
     state_ = following_.paused ? DemoState::paused : DemoState::running;
@@ -493,6 +498,7 @@ std::shared_ptr<LiveRun::Measured> LiveRun::start_measuring(const SessionOptions
         path.same_buffer = stream_->session.same_buffer(measured->in_session.back());
     }
     measured->recent.resize(measured->paths.size());
+    measured->cpu_ms_per_gbyte.resize(measured->paths.size());
     next_block_ = 0;
     next_comparison_ = 0;
     return measured;
@@ -531,6 +537,7 @@ void LiveRun::run_block(std::size_t index) {
     const Totals moved = path.received->throughput.total() - present_->before;
     path.add_block(next_block_++, most_blocks);
     measured_->recent[index].add(moved);
+    measured_->cpu_ms_per_gbyte[index] = cpu_ms_per_gbyte(path);
     histories_[index_of(*path.type)].add(begun, ended, moved);
     present_.reset();
     note_faults();

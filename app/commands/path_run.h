@@ -37,6 +37,7 @@ struct PathRun {
 Quantiles quantiles(const Histogram& histogram);
 // The medians of the stages that this path has.
 std::map<std::string, double> stages(const PathRun& run);
+// Between blocks: CPU time is counted at their end.
 double cpu_ms_per_gbyte(const PathRun& run);
 
 // By the thread that runs the blocks, or while it does not.

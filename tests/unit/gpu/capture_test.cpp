@@ -35,5 +35,23 @@ TEST(Capture, ReadsBackPixelForPixel) {
                       scene_pixel(Scene::noise, 1, 2, layout.width, layout.height, x, y));
 }
 
+TEST(EncodePng, KeepsRowsOfRgbaAsTheyAre) {
+    std::vector<std::byte> pixels(std::size_t{4} * 7 * 3);
+    for (std::size_t i = 0; i < pixels.size(); ++i)
+        pixels[i] = static_cast<std::byte>(i % 4 == 3 ? 255 : i);
+    const std::string png = encode_png(pixels, 7, 3, PixelFormat::rgba);
+    EXPECT_EQ(png, encode_png(pixels, 7, 3, PixelFormat::rgba)) << "same pixels, same bytes";
+
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    ASSERT_TRUE(png_image_begin_read_from_memory(&image, png.data(), png.size())) << image.message;
+    EXPECT_EQ(image.width, 7u);
+    EXPECT_EQ(image.height, 3u);
+    image.format = PNG_FORMAT_RGBA;
+    std::vector<std::byte> read(pixels.size());
+    ASSERT_TRUE(png_image_finish_read(&image, nullptr, read.data(), 0, nullptr));
+    EXPECT_EQ(read, pixels);
+}
+
 } // namespace
 } // namespace clearframe
