@@ -33,7 +33,7 @@ def initramfs(folder):
     return archive
 
 
-class Line:
+class Lines:
     """Takes bytes in pieces, gives whole lines."""
 
     def __init__(self):
@@ -49,7 +49,7 @@ class Monitor:
 
     def __init__(self, channel):
         self.channel = channel
-        self.lines = Line()
+        self.lines = Lines()
         self.waiting = []
 
     def command(self, name, arguments, answered):
@@ -88,7 +88,7 @@ class Guest:
         self.requests, requests = socket.socketpair()
         control, monitor = socket.socketpair()
         self.monitor = Monitor(control)
-        self.request_lines = Line()
+        self.request_lines = Lines()
         inherited = [out, err, requests.fileno(), monitor.fileno()]
         command = [
             "setpriv", "--pdeathsig", "KILL",  # ends with us, however we end
