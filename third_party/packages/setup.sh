@@ -62,30 +62,38 @@ signed_by() { # FILE:NUMBER
     fi
 }
 
-# Debian 12: makes bookworm-backports known to apt, at the address that the machine's own source of
-# Debian has, unless it is known already. Needs up-to-date package lists.
-add_backports() {
+# Prints an apt source (deb822) of another suite of Debian, at the address that the machine's own
+# source of Debian has. Needs up-to-date package lists.
+debian_suite() { # SUITE
     # shellcheck disable=SC2016 # apt's own variables
     local format='$(ORIGIN)|$(CODENAME)|$(REPO_URI)|$(SOURCESENTRY)'
-    local file=/etc/apt/sources.list.d/clearframe-backports.sources
-    local origin codename uri source main_uri='' main_source=''
+    local own origin codename uri source
+    # shellcheck source=/dev/null
+    own=$(. /etc/os-release && printf 'Debian/%s' "${VERSION_CODENAME-}")
     while IFS=\| read -r origin codename uri source; do
-        [[ $codename == bookworm-backports ]] && return
-        if [[ $origin/$codename == Debian/bookworm && $uri != cdrom:* && -z $main_uri ]]; then
-            main_uri=$uri main_source=$source
-        fi
-    done < <(apt-get indextargets 'Created-By: Packages' 'Component: main' \
-        --format "$format")
-    [[ -n $main_uri ]] || die 3 "apt knows no source of Debian 12 itself, so none for its backports"
+        [[ $origin/$codename == "$own" && $uri != cdrom:* ]] || continue
+        printf '%s\n' 'Types: deb' "URIs: $uri" "Suites: $1" 'Components: main'
+        signed_by "$source"
+        return
+    done < <(apt-get indextargets 'Created-By: Packages' 'Component: main' --format "$format")
+    die 3 "apt knows no source of this release of Debian itself, so none for $1"
+}
 
-    say "adding bookworm-backports of $main_uri to apt's sources, as $file"
-    {
-        printf '%s\n' 'Types: deb' "URIs: $main_uri" 'Suites: bookworm-backports' 'Components: main'
-        signed_by "$main_source"
-    } | as_root tee "$file" >/dev/null
+# Debian 12: makes bookworm-backports known to apt, unless it is known already. Needs up-to-date
+# package lists.
+add_backports() {
+    local file=/etc/apt/sources.list.d/clearframe-backports.sources stanza codename
+    # shellcheck disable=SC2016 # apt's own variable
+    while read -r codename; do
+        [[ $codename == bookworm-backports ]] && return
+    done < <(apt-get indextargets 'Created-By: Packages' 'Component: main' --format '$(CODENAME)')
+    stanza=$(debian_suite bookworm-backports) || exit
+
+    say "adding bookworm-backports to apt's sources, as $file"
+    printf '%s\n' "$stanza" | as_root tee "$file" >/dev/null
     if ! apt update; then
         as_root rm -f "$file"
-        die 3 "apt cannot use bookworm-backports of $main_uri (see above); removed $file again"
+        die 3 "apt cannot use bookworm-backports (see above); removed $file again"
     fi
 }
 

@@ -1,0 +1,160 @@
+// The DRM drivers of the guest as importers of real heaps' memory, down to what their screens show.
+#include "coco_guest/drm.h"
+#include "coco_guest/support.h"
+#include "gpu/scene.h"
+#include "unit/gpu/gpu_support.h"
+
+#include <fmt/format.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace clearframe::guest {
+namespace {
+
+constexpr std::uint32_t seed = 7;
+
+class DrmTest : public GuestTest {};
+
+TEST_F(DrmTest, EveryCardImportsEveryHeap) {
+    for (const char* driver : {"vgem", "vkms", "bochs-drm"})
+        for (const char* heap : {shared_heap, "system", "udmabuf"}) {
+            SCOPED_TRACE(fmt::format("{} into {}", heap, driver));
+            const Card card(driver);
+            const DmaBuf buffer = allocate(heap, 1 << 20);
+            const ImportedBuffer imported(card, buffer.fd());
+            // What the card gives out again is the very same buffer.
+            EXPECT_EQ(BufferIdentity::of(imported.exported().get()), buffer.identity());
+        }
+}
+
+TEST_F(DrmTest, AnImportHoldsTheBufferAndLetsGo) {
+    const Card card("vkms");
+    const BufferCount before = dma_bufs();
+    {
+        const ImportedBuffer imported(card, allocate(shared_heap, 1 << 20).fd());
+        EXPECT_EQ(dma_bufs(), (BufferCount{before.objects + 1, before.bytes + (1 << 20)}));
+    }
+    EXPECT_EQ(dma_bufs(), before);
+}
+
+// The checksum of what a vkms screen shows, which its driver makes of the pixels it scans out.
+std::string scanned_out_crc(const Card& card) {
+    const std::string folder = card.debug_folder() + "/crtc-0/crc/";
+    write_file(folder + "control", "auto");
+    const UniqueFd data(::open((folder + "data").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!data)
+        throw_errno(errno, fmt::format("opening {}data", folder));
+    char line[64] = "";
+    const ssize_t bytes = ::read(data.get(), line, sizeof line - 1); // waits for a frame
+    if (bytes <= 0)
+        throw_errno(errno, fmt::format("reading {}data", folder));
+    return std::string(line, static_cast<std::size_t>(bytes)).substr(sizeof "0x00000000");
+}
+
+TEST_F(DrmTest, VkmsScansOutTheBytesOfTheHeap) {
+    const Card card("vkms");
+    Screen screen(card);
+    const DumbBuffer plain(card, screen.width(), screen.height());
+    const PixelLayout& layout = plain.layout();
+    const std::size_t bytes = std::size_t{layout.stride} * layout.height;
+    const DmaBuf buffer = allocate(shared_heap, bytes);
+    const ImportedBuffer imported(card, buffer.fd());
+    const Framebuffer shared(card, imported.handle(), layout);
+    const Framebuffer ordinary(card, plain.handle(), layout);
+    const Mapping mapping = buffer.map(Access::read_write);
+    {
+        const CpuAccess access(buffer, Access::write);
+        fill_pattern(mapping.bytes(), seed);
+    }
+    std::memcpy(plain.pixels(), mapping.bytes().data(), bytes);
+
+    screen.show(shared);
+    const std::string crc = scanned_out_crc(card);
+    screen.show(ordinary);
+    EXPECT_EQ(crc, scanned_out_crc(card));
+    {
+        const CpuAccess access(buffer, Access::write);
+        mapping.bytes()[bytes / 2] ^= std::byte{0x80};
+    }
+    screen.show(shared);
+    EXPECT_NE(crc, scanned_out_crc(card)) << "one bit of one pixel is different";
+}
+
+// Has the host take a picture of the emulated screen of bochs, as QEMU shows it: its own answer.
+std::string screen_dump(const std::string& name) {
+    const UniqueFd host(::open("/dev/guest-host", O_RDWR | O_CLOEXEC));
+    if (!host)
+        throw_errno(errno, "opening /dev/guest-host");
+    const std::string request = "screendump " + name + "\n";
+    if (::write(host.get(), request.data(), request.size()) != static_cast<ssize_t>(request.size()))
+        throw_errno(errno, "writing to /dev/guest-host");
+    std::string answer;
+    for (char c = 0; ::read(host.get(), &c, 1) == 1 && c != '\n';)
+        answer += c;
+    if (answer != "ok")
+        throw Error(Failure::run, "taking a picture of the screen", answer, {});
+    return read_file("/run/guest/" + name);
+}
+
+// Every pixel of a binary PPM is what the scene says.
+testing::AssertionResult shows(const std::string& ppm, std::uint32_t width, std::uint32_t height,
+                               Scene scene, std::uint64_t sequence) {
+    const std::string header = fmt::format("P6\n{} {}\n255\n", width, height);
+    if (!ppm.starts_with(header))
+        return testing::AssertionFailure() << "it begins with " << ppm.substr(0, header.size());
+    if (ppm.size() != header.size() + std::size_t{3} * width * height)
+        return testing::AssertionFailure() << "it has " << ppm.size() << " bytes";
+    const auto* rgb = reinterpret_cast<const unsigned char*>(ppm.data() + header.size());
+    std::vector<std::uint32_t> row(width);
+    for (std::uint32_t y = 0; y < height; ++y) {
+        scene_row(scene, seed, sequence, height, y, row);
+        for (std::uint32_t x = 0; x < width; ++x, rgb += 3) {
+            const std::uint32_t found = std::uint32_t{rgb[0]} << 16 | rgb[1] << 8 | rgb[2];
+            if (found != (row[x] & 0xffffff))
+                return testing::AssertionFailure()
+                       << fmt::format("pixel ({}, {}) is {:06x}, and must be {:06x}", x, y, found,
+                                      row[x] & 0xffffff);
+        }
+    }
+    return testing::AssertionSuccess();
+}
+
+// From the GPU to the screen in one buffer of the heap, with no copy of this program's: llvmpipe
+// draws into it, bochs scans it out, and QEMU's picture of that screen is what the CPU computes.
+TEST_F(DrmTest, BochsShowsWhatVulkanRendered) {
+    const Card card("bochs-drm");
+    Screen screen(card);
+    const auto heap = open_heap(shared_heap);
+    const auto index = first_gpu(*heap, {});
+    ASSERT_TRUE(index) << refusals(*heap, {});
+    Gpu gpu(*index, *heap, {});
+    const FrameLayout layout = gpu.frame_layout(screen.width(), screen.height());
+    const std::vector<DmaBuf> slots = allocate_slots(*heap, layout, 1, meter_);
+    const ImportedBuffer imported(card, slots[0].fd());
+    const Framebuffer framebuffer(card, imported.handle(),
+                                  {.width = layout.width,
+                                   .height = layout.height,
+                                   .stride = layout.stride,
+                                   .offset = static_cast<std::uint32_t>(layout.pixel_offset)});
+    for (const auto& [scene, sequence] :
+         {std::pair{Scene::test_card, std::uint64_t{3}}, {Scene::noise, 4}}) {
+        const auto source = gpu.make_source(slots, layout, scene, seed);
+        EXPECT_EQ(gpu.imported()[0], slots[0].identity());
+        source->begin(0, {.sequence = sequence, .time_ns = 1});
+        ASSERT_TRUE(source->wait(0, patience));
+        EXPECT_TRUE(picture_is(slots[0], layout, scene, seed, sequence)) << "as the CPU sees it";
+        screen.show(framebuffer);
+        const std::string name = fmt::format("screen-{}.ppm", sequence);
+        EXPECT_TRUE(shows(screen_dump(name), screen.width(), screen.height(), scene, sequence))
+            << "as the screen shows it";
+    }
+}
+
+} // namespace
+} // namespace clearframe::guest

@@ -1,0 +1,55 @@
+// Soft-RoCE in the guest, through libibverbs: a connection of a queue pair to another of its own.
+#pragma once
+
+#include <cstdint>
+#include <infiniband/verbs.h>
+#include <memory>
+#include <string>
+
+namespace clearframe::guest {
+
+template <auto free>
+struct Destroy {
+    void operator()(auto* object) const { free(object); }
+};
+using Context = std::unique_ptr<ibv_context, Destroy<ibv_close_device>>;
+using ProtectionDomain = std::unique_ptr<ibv_pd, Destroy<ibv_dealloc_pd>>;
+using CompletionQueue = std::unique_ptr<ibv_cq, Destroy<ibv_destroy_cq>>;
+using QueuePair = std::unique_ptr<ibv_qp, Destroy<ibv_destroy_qp>>;
+using Region = std::unique_ptr<ibv_mr, Destroy<ibv_dereg_mr>>;
+
+inline constexpr int full_access =
+    IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE;
+
+// The device rxe0 that the script soft_roce has made.
+class Rdma {
+public:
+    Rdma(); // throws Error
+
+    ibv_context* context() const noexcept { return context_.get(); }
+    ibv_pd* pd() const noexcept { return pd_.get(); }
+    // device_cap_flags_ex of ibv_query_device_ex(). Throws Error.
+    std::uint64_t capabilities() const;
+
+private:
+    Context context_;
+    ProtectionDomain pd_;
+};
+
+// Two connected queue pairs (RC). Throws Error.
+class Connection {
+public:
+    explicit Connection(const Rdma& rdma);
+
+    // RDMA WRITE, all in one. Waits for its completion and returns its status; throws Error when
+    // it cannot be posted or does not complete.
+    ibv_wc_status write(const ibv_mr& from, std::uint64_t from_address, const ibv_mr& to,
+                        std::uint64_t to_address, std::uint32_t bytes);
+
+private:
+    CompletionQueue completions_;
+    QueuePair sender_;
+    QueuePair receiver_;
+};
+
+} // namespace clearframe::guest
