@@ -63,6 +63,9 @@ FontAtlas ImGuiAdapter::load_fonts(float scale) {
     io.Fonts->Clear();
     theme_ = load_theme(*io.Fonts, scale);
     io.FontDefault = theme_.text.font;
+#if IMGUI_VERSION_NUM >= 19200
+    ImGui::GetStyle().FontSizeBase = 0; // that of the default font, as it was before
+#endif
     unsigned char* pixels = nullptr;
     int width = 0;
     int height = 0;
