@@ -44,6 +44,8 @@ void Receiver::run() {
     while (!closed_ && endpoint_.wait(forever) != WaitResult::cancelled) {
         std::size_t count;
         do {
+            // First: it makes room for what has arrived.
+            credit_returned();
             count = endpoint_.poll(completions_);
             // A block begins only when the one before has come to rest: all frames of a batch are
             // of one lane.
@@ -52,7 +54,6 @@ void Receiver::run() {
             replenish(batch);
             for (const Completion& completion : batch)
                 handle(present, completion);
-            credit_returned();
         } while (!closed_ && count == completions_.size());
     }
 }

@@ -177,7 +177,7 @@ TEST(Demo, AFailureIsShownAndReturned) {
     const TemporaryDirectory directory;
     const auto state = directory.path() / "state.json";
     const Finished done = demo(small(
-        {"--scene", "none", "--nic", "emulated:error=@9", "--record", state, "--after", "1"}));
+        {"--scene", "none", "--nic", "emulated:error=@9", "--record", state, "--after", "3"}));
     EXPECT_EQ(done.status, 1) << done.describe();
     EXPECT_THAT(done.err,
                 HasSubstr("sending frame 9 to slot 1 failed: IBV_WC_REM_ACCESS_ERR (10)"));
@@ -191,7 +191,7 @@ TEST(Demo, ABadFrameIsNamedAndReturned) {
     const TemporaryDirectory directory;
     const auto state = directory.path() / "state.json";
     const Finished done = demo(
-        small({"--scene", "none", "--nic", "emulated:drop=@9", "--record", state, "--after", "1"}));
+        small({"--scene", "none", "--nic", "emulated:drop=@9", "--record", state, "--after", "3"}));
     EXPECT_EQ(done.status, 1) << done.describe();
     EXPECT_THAT(done.err, HasSubstr("frame 9 never arrived"));
 }
