@@ -8,6 +8,7 @@
  * Nothing is encrypted. cc_mask stays 0, so the page tables say the same for private and for
  * shared memory, and the host reads both.
  */
+#include <linux/cc_platform.h>
 #include <linux/errno.h>
 #include <linux/init.h>
 #include <linux/printk.h>
@@ -20,7 +21,7 @@ static int __init coco_emulate(char *value)
 		pr_err("coco_emulate: takes no value, '%s' given: ignored\n", value);
 		return -EINVAL;
 	}
-	if (cc_vendor != CC_VENDOR_NONE) {
+	if (cc_platform_has(CC_ATTR_MEM_ENCRYPT)) {
 		pr_err("coco_emulate: this is a confidential guest already: ignored\n");
 		return -EBUSY;
 	}
