@@ -82,7 +82,6 @@ Headline headline(const Snapshot& now) {
     if (interval.low <= 1 && interval.high >= 1) {
         result.colour = colours::dim;
         result.sentence = "no difference shown so far";
-        result.sure += ": it holds 1×";
     } else if (interval.high < 1) {
         result.sentence = "slower without the copy";
     }

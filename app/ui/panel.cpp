@@ -82,7 +82,7 @@ PanelActions Panel::draw(const Snapshot& now, const Theme& theme, std::span<cons
     // The views: all of one width, as high as 16:9 asks, as far as the charts leave room.
     const auto columns = static_cast<float>(rows);
     const float view_width = (left.width - (columns - 1) * (gap + 4)) / columns;
-    const float least_chart = 150 + 60 * roomy;
+    const float least_chart = (rows == 1 ? 210.0f : 150.0f) + 60 * roomy;
     const float room = left.height - high.data_path - least_chart - 2 * gap;
     Box views = left.take_top(std::min(view_width * 9 / 16 + view_lines, room));
     views_.assign(now.paths.size(), {});

@@ -1,6 +1,6 @@
 // The window's pictures against those in golden/, which were made by the reference driver. With
 // CLEARFRAME_BLESS=1 (tests/screenshots/bless) they are written instead.
-#include "screenshots/pictures.h"
+#include "support/pictures.h"
 #include "support/process.h"
 #include "support/snapshots.h"
 #include "support/temporary_directory.h"
@@ -125,24 +125,6 @@ INSTANTIATE_TEST_SUITE_P(States, Screenshot, ::testing::ValuesIn(shots()), [](co
         name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
     return name;
 });
-
-TEST(Replay, IsTheSameBytesEveryTime) {
-    const TemporaryDirectory files;
-    std::ofstream(files / "state.json") << state_json(folder / "states", "hover-chart");
-    std::string first;
-    for (int i = 0; i < 2; ++i) {
-        const fs::path picture = files / fmt::format("{}.png", i);
-        const Finished done = demo({"--replay", files / "state.json", "--screenshot", picture});
-        ASSERT_EQ(done.status, 0) << done.describe();
-        std::ifstream file(picture, std::ios::binary);
-        const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-        ASSERT_FALSE(bytes.empty());
-        if (i > 0) {
-            EXPECT_EQ(bytes, first);
-        }
-        first = bytes;
-    }
-}
 
 // Each scene's frame, which is made of whole numbers: to the pixel, on every driver.
 class SceneFrame : public ::testing::TestWithParam<std::string> {};

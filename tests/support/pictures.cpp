@@ -1,4 +1,4 @@
-#include "screenshots/pictures.h"
+#include "support/pictures.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
