@@ -133,8 +133,9 @@ struct Window::Parts {
     Pointer pointer;
     std::vector<Key> keys;
     bool repeating = false; // the key that comes next is held down
-    Cursor hand{::glfwCreateStandardCursor(GLFW_HAND_CURSOR)};
-    Cursor text{::glfwCreateStandardCursor(GLFW_IBEAM_CURSOR)};
+    // Made when first asked for: GLFW 3.3 has none on Wayland before there is a pointer.
+    Cursor hand;
+    Cursor text;
     PointerShape shape = PointerShape::arrow;
 };
 
@@ -268,9 +269,16 @@ void Window::set_pointer_shape(PointerShape shape) {
     if (shape == parts_->shape)
         return;
     parts_->shape = shape;
-    GLFWcursor* const cursor = shape == PointerShape::hand   ? parts_->hand.get()
-                               : shape == PointerShape::text ? parts_->text.get()
-                                                             : nullptr;
+    const auto make = [](Cursor& cursor, int standard) {
+        if (!cursor)
+            cursor.reset(::glfwCreateStandardCursor(standard));
+        return cursor.get();
+    };
+    GLFWcursor* cursor = nullptr; // the arrow
+    if (shape == PointerShape::hand)
+        cursor = make(parts_->hand, GLFW_HAND_CURSOR);
+    else if (shape == PointerShape::text)
+        cursor = make(parts_->text, GLFW_IBEAM_CURSOR);
     ::glfwSetCursor(parts_->window.get(), cursor);
 }
 
