@@ -154,6 +154,33 @@ TEST(LiveRun, AChangeLosesNoFrame) {
     }
 }
 
+TEST(LiveRun, RendersEveryScene) {
+    StreamOptions wanted = options();
+    wanted.gpu = "auto";
+    Parts with_gpu = parts(wanted);
+    if (!with_gpu.gpu)
+        GTEST_SKIP() << "no Vulkan device here: install mesa-vulkan-drivers";
+    LiveRun run(wanted, small_settings(), std::move(with_gpu));
+    for (const char* scene : {"waves", "test-card", "noise", "none", "waves"}) {
+        DemoSettings settings = small_settings();
+        settings.scene = scene;
+        run.apply(settings);
+        const Snapshot snapshot = wait_for(run, in_force(settings));
+        EXPECT_EQ(snapshot.paths[0].stages_us.contains("render"), true);
+        EXPECT_EQ(snapshot.choices.scenes.size(), 4u);
+        expect_good(run);
+    }
+    DemoSettings larger = small_settings();
+    larger.scene = "waves";
+    larger.width = 640;
+    larger.height = 360;
+    run.apply(larger);
+    wait_for(run, in_force(larger));
+    run.restart(); // and the GPU is opened anew
+    wait_for(run, in_force(larger));
+    expect_good(run);
+}
+
 TEST(LiveRun, KeepsTheSessionWhereItCan) {
     std::atomic<int> sessions{0};
     LiveRun run(options(), small_settings(), parts(options()),
