@@ -40,7 +40,8 @@ struct DemoChoices {
 
 // One path since the settings were last changed.
 struct PathSnapshot {
-    // The throughput's history: 30 s in bins of a quarter of a second, the oldest first.
+    // The throughput's history: 30 s in bins of a quarter of a second, the oldest first. It goes on
+    // when settings change; all else starts anew.
     static constexpr double bin_s = 0.25;
     static constexpr std::size_t bins = 120;
 
@@ -74,7 +75,8 @@ struct PanelCost {
 struct Snapshot {
     DemoState state = DemoState::starting;
     double time_s = 0;    // since the start; what moves in the window follows it alone
-    std::string trouble;  // failed: what, the native code, what to do
+    std::string trouble;  // what, the native code, what to do; of a run that goes on: why there
+                          // is nothing to see of its frames
     std::string progress; // starting: what is being done
     std::string notice;   // what was just done for the user: "results saved to …"; may be empty
 

@@ -142,7 +142,9 @@ void draw_footer(const Pen& pen, const Box& box, const Snapshot& now) {
     const float cost_width =
         pen.text(theme.small, {box.right(), middle}, colours::faint, cost, Align::right);
     const float room = box.width - cost_width - 24;
-    if (!now.notice.empty())
+    if (!now.trouble.empty() && now.state != DemoState::failed)
+        pen.fitted(theme.small, {box.x, middle}, colours::attention, now.trouble, room);
+    else if (!now.notice.empty())
         pen.fitted(theme.small, {box.x, middle}, colours::good, now.notice, room);
     else if (!theme.lack.empty())
         pen.fitted(theme.small, {box.x, middle}, colours::attention, theme.lack, room);

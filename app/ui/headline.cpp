@@ -91,7 +91,7 @@ Headline headline(const Snapshot& now) {
     }
     const PathSnapshot* path = find(now, name);
     const PathSnapshot* baseline = find(now, now.comparison->baseline);
-    if (path && baseline)
+    if (path && baseline && path->cpu_ms_per_gbyte > 0 && baseline->cpu_ms_per_gbyte > 0)
         result.cpu = cpu_sentence(*path, *baseline);
     return result;
 }
@@ -152,7 +152,7 @@ void draw_paths_table(const Pen& pen, const Box& box, const Snapshot& now) {
             figure(path.latency_us.p50 / 1000),
             figure(path.latency_us.p99 / 1000),
             figure(path.latency_us.p99_9 / 1000),
-            figure(path.cpu_ms_per_gbyte),
+            path.cpu_ms_per_gbyte > 0 ? short_number(path.cpu_ms_per_gbyte) : "–", // no block yet
             path.cpu_copied_bytes == 0 ? "0" : fmt::format("{:.2f}×", copies),
         };
         for (std::size_t i = 0; i < cells.size(); ++i)

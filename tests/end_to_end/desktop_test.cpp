@@ -169,7 +169,7 @@ TEST_F(Desktop, KeysAndMouseChangeTheStreamWhileItRuns) {
 
     press("v"); // verify: sampled → full
     EXPECT_TRUE(results_become([](const json& run) { return run["config"]["verify"] == "full"; }));
-    click(1007, 542); // scene: test card
+    click(951, 542); // scene: test card
     EXPECT_TRUE(
         results_become([](const json& run) { return run["results"][0]["scene"] == "test-card"; }));
     press("2"); // staging: off
