@@ -45,7 +45,8 @@ int run_command_line(std::span<const Command> commands, int argc, char** argv) {
     app.require_subcommand(0, 1);
     app.footer(
         "Without a command: bench with its defaults. Exit status: 0 good; 1 the run failed or a\n"
-        "frame was lost or corrupt; 2 bad usage; 3 what was named or required cannot be had.");
+        "frame was lost or corrupt; 2 bad usage; 3 what was named or required cannot be had;\n"
+        "4 (doctor) something of the real path is emulated or missing.");
     std::function<int()> chosen;
     std::function<int()> by_default;
     for (const Command& command : commands) {

@@ -19,6 +19,8 @@ struct Command {
 };
 
 std::function<int()> declare_bench(CLI::App& app);
+std::function<int()> declare_doctor(CLI::App& app);
+std::function<int()> declare_heaps(CLI::App& app);
 
 // Parses the command line, runs the command and reports errors: one line on standard error.
 // Without a command the first one runs. Returns the exit status (core/error.h).

@@ -44,6 +44,10 @@ public:
     // machine's is left to others).
     DmaBuf allocate(std::size_t bytes, Exposure exposure, ExposureMeter& meter) const;
 
+    // The kernel's part of allocate() alone, for measuring it: the caller has checked the memory,
+    // and that `bytes` is a whole number of pages, not 0. Nobody counts or zeroes what it gives.
+    UniqueFd allocate_pages(std::size_t bytes) const { return do_allocate(bytes); }
+
 protected:
     Heap(std::string name, bool makes_dma_bufs, bool is_shared_heap)
         : name_(std::move(name)),
