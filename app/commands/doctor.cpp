@@ -68,8 +68,8 @@ int doctor(const DoctorOptions& options) {
     DoctorRecord record;
     record.environment = read_environment(root);
     record.environment.guest = detect_guest(root).kind;
-    if (root != "/")
-        record.environment.kernel = kernel_release(root);
+    if (const std::string release = kernel_release(root); root != "/")
+        record.environment.kernel = release.empty() ? "unknown" : release;
     record.root = root;
     std::vector<Report> reports =
         run_probes(probes, timeout, [&](const std::string& names) {

@@ -54,7 +54,11 @@ void report_table(Terminal& out, const HeapsRecord& record, const std::string& h
                   std::size_t width) {
     constexpr auto row = "  {:>10} {:>10} {:>7} {:>11} {:>7} {:>10} {:>7} {:>7}";
     out.line("");
-    out.line(out.styled(heap, Style::bold));
+    std::string title = heap;
+    for (const HeapEntry& entry : record.heaps)
+        if (entry.candidate.name == heap && entry.candidate.emulated)
+            title += ", playing shared memory (emulated)";
+    out.line(out.styled(title, Style::bold));
     out.line(out.styled(
         fmt::format(row, "size", "allocate", "GB/s", "first touch", "GB/s", "free", "GB/s",
                     "rounds"),

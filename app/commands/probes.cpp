@@ -54,8 +54,12 @@ public:
         if (pid_ <= 0)
             return;
         ::kill(pid_, SIGKILL);
-        // One that hangs in the kernel does not even die: it is left to init.
-        ::waitpid(pid_, nullptr, out_ ? WNOHANG : 0);
+        // It closes its end of the pipe when it dies. One that hangs in the kernel does not die: it
+        // is left to init.
+        constexpr int dying_ms = 100;
+        pollfd gone{.fd = out_.get(), .events = 0};
+        const bool dead = !out_ || ::poll(&gone, 1, dying_ms) > 0;
+        ::waitpid(pid_, nullptr, dead ? 0 : WNOHANG);
     }
 
     const std::string& name() const noexcept { return name_; }

@@ -40,8 +40,14 @@ Finding heap_finding(const Candidate& heap, bool shared_is_there) {
                 .sentence = fmt::format("{}, emulated: {}", heap.detail, heap.emulation)};
     if (!heap.emulated && shared_is_there)
         return {.subject = heap.name, .sentence = "not there, and not needed"};
-    // Of the two names one is enough, and the newer is the one to have.
-    return not_usable(heap, heap.name == "system_cc_shared" ? Health::missing : Health::attention);
+    if (heap.emulated)
+        return not_usable(heap, Health::attention);
+    Finding finding = not_usable(heap, Health::missing);
+    if (heap.name == "system_cc_decrypted") { // of the two names one is enough
+        finding.health = Health::attention;
+        finding.mend = "It is the older name of system_cc_shared: see there";
+    }
+    return finding;
 }
 
 std::string error_of(auto&& step) {
@@ -115,25 +121,27 @@ std::vector<Finding> option_findings(const fs::path& root, const std::string& re
         return {{"Kconfig", Health::attention, "no file that can be read says how it was built",
                  fmt::format("/proc/config.gz (CONFIG_IKCONFIG_PROC=y) or /boot/config-{} would",
                              release.empty() ? "RELEASE" : release)}};
+    // The heap of shared memory came in 7.1 with the heap system, and got a symbol of its own in 7.2.
     const bool own_symbol = kernel_at_least(release, 7, 2);
-    const std::array options = {
-        Option{own_symbol ? "CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED" : "CONFIG_DMABUF_HEAPS_SYSTEM",
-               Health::missing, "the heap system_cc_shared"},
-        Option{"CONFIG_DMABUF_HEAPS_SYSTEM", Health::attention, "the heap system"},
-        Option{"CONFIG_UDMABUF", Health::attention, "the heap udmabuf"},
-        Option{"CONFIG_INFINIBAND_USER_ACCESS", Health::missing, "RDMA from user space"},
-        Option{"CONFIG_RDMA_RXE", Health::attention, "soft-RoCE, to try RDMA without a NIC"},
+    const bool comes_along = !own_symbol && kernel_at_least(release, 7, 1);
+    std::vector<Option> options = {
+        {"CONFIG_DMABUF_HEAPS_SYSTEM", comes_along ? Health::missing : Health::attention,
+         comes_along ? "heaps system and system_cc_shared" : "heap system"},
+        {"CONFIG_UDMABUF", Health::attention, "heap udmabuf"},
+        {"CONFIG_INFINIBAND_USER_ACCESS", Health::missing, "RDMA from user space"},
+        {"CONFIG_RDMA_RXE", Health::attention, "soft-RoCE to try RDMA without a NIC"},
     };
+    if (own_symbol)
+        options.insert(options.begin(), {"CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED", Health::missing,
+                                         "heap system_cc_shared"});
     std::vector<Finding> findings;
     std::string has;
     for (const Option& option : options) {
-        if (!own_symbol && &option == &options[1])
-            continue; // said already
         if (config.has(option.symbol) == true)
             has += fmt::format("{}{}", has.empty() ? "" : ", ", option.symbol);
         else
             findings.push_back({option.symbol, option.health,
-                                fmt::format("off: no {}", option.gives),
+                                fmt::format("off, so there is no {}", option.gives),
                                 fmt::format("Build the kernel with {}=y", option.symbol)});
     }
     if (!has.empty())

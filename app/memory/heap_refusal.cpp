@@ -29,8 +29,8 @@ std::string not_permitted(std::string_view heap, const fs::path& node) {
 std::string not_built(std::string_view symbol, const fs::path& root) {
     const std::optional<bool> built = KernelConfig(root).has(symbol);
     if (!built)
-        return fmt::format("The kernel may lack {}=y (no file that can be read says how it was "
-                           "built), or a container may hide the node",
+        return fmt::format("The kernel may lack {}=y (neither /proc/config.gz nor a file in /boot "
+                           "says), or a container may hide the node",
                            symbol);
     if (*built)
         return fmt::format("The kernel has {}: in a container, start it with this device", symbol);

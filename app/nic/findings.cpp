@@ -41,12 +41,11 @@ Finding library_finding(const VerbsLibrary& library, bool confidential) {
     if (!library.built_in)
         return {"libibverbs", Health::missing, "this program was built without it",
                 "On Debian: apt install libibverbs-dev, and build it again"};
-    const std::string name = library.version.empty()
-                                 ? "of a version that it does not say"
-                                 : fmt::format("of rdma-core {}", library.version);
+    const std::string name = library.version.empty() ? "its version is unknown"
+                                                     : "rdma-core " + library.version;
     if (!library.shared_queues)
         return {"libibverbs", confidential ? Health::missing : Health::attention,
-                name + ", too old for queues in shared memory, which a NIC in a confidential "
+                name + ": too old for queues in shared memory, which a NIC in a confidential "
                        "guest needs",
                 "Install rdma-core 64 or later"};
     return {.subject = "libibverbs", .sentence = name};
@@ -183,7 +182,8 @@ Report report_nics(const fs::path& root) {
     for (const Candidate& nic : nics)
         report.findings.push_back(nic_finding(nic, usable));
     const VerbsLibrary library = verbs_library();
-    report.findings.push_back(library_finding(library, detect_guest(root).confidential()));
+    if (root == "/") // a picture has a library of its own
+        report.findings.push_back(library_finding(library, detect_guest(root).confidential()));
 
     const std::vector<RdmaDevice> devices = list_rdma_devices(root);
     const Heaps heaps = usable_heaps(root);

@@ -1,0 +1,28 @@
+#include "commands/text.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace clearframe {
+namespace {
+
+using testing::ElementsAre;
+
+TEST(Wrapped, BreaksBetweenWords) {
+    EXPECT_THAT(wrapped("", 5), ElementsAre(""));
+    EXPECT_THAT(wrapped("one two three", 20), ElementsAre("one two three"));
+    EXPECT_THAT(wrapped("one two three", 7), ElementsAre("one two", "three"));
+    EXPECT_THAT(wrapped("one two three", 6), ElementsAre("one", "two", "three"));
+    EXPECT_THAT(wrapped("a verylongword b", 4), ElementsAre("a", "verylongword", "b"));
+    EXPECT_THAT(wrapped("größe × zwei", 7), ElementsAre("größe ×", "zwei"));
+}
+
+TEST(Fitted, CutsWholeCharacters) {
+    EXPECT_EQ(fitted("abc", 3), "abc");
+    EXPECT_EQ(fitted("abcd", 3), "ab…");
+    EXPECT_EQ(fitted("äöüß", 3), "äö…");
+    EXPECT_EQ(columns("äö…"), 3u);
+}
+
+} // namespace
+} // namespace clearframe
