@@ -71,10 +71,9 @@ int doctor(const DoctorOptions& options) {
     if (const std::string release = kernel_release(root); root != "/")
         record.environment.kernel = release.empty() ? "unknown" : release;
     record.root = root;
-    std::vector<Report> reports =
-        run_probes(probes, timeout, [&](const std::string& names) {
-            err.progress(fmt::format("waiting for {}", names));
-        });
+    std::vector<Report> reports = run_probes(probes, timeout, [&](const std::string& names) {
+        err.progress(fmt::format("waiting for {}", names));
+    });
     err.clear_progress();
     for (std::size_t i = 0; i < reports.size(); ++i)
         record.sections.push_back({sections[i].name, std::move(reports[i])});

@@ -28,8 +28,8 @@ std::string spaces(std::size_t count) { return std::string(count, ' '); }
 void report_finding(Terminal& out, const Finding& finding, std::size_t width) {
     const std::size_t room = width - text_column;
     const std::string_view health = health_name(finding.health);
-    std::string before =
-        "  " + out.styled(health, style_of(finding.health)) + spaces(text_column - 2 - health.size());
+    std::string before = "  " + out.styled(health, style_of(finding.health)) +
+                         spaces(text_column - 2 - health.size());
     for (const std::string& line : wrapped(finding.subject + ": " + finding.sentence, room)) {
         out.line(before + line);
         before = spaces(text_column);

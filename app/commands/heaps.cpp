@@ -53,7 +53,7 @@ std::size_t parse_bytes(const std::string& text) {
     const char* const end = text.data() + text.size();
     const auto number = std::from_chars(text.data(), end, value);
     const std::string_view unit(number.ptr, static_cast<std::size_t>(end - number.ptr));
-    const std::size_t factor = unit.empty()                     ? 1
+    const std::size_t factor = unit.empty()                   ? 1
                                : unit == "K" || unit == "KiB" ? KiB
                                : unit == "M" || unit == "MiB" ? MiB
                                : unit == "G" || unit == "GiB" ? GiB
@@ -104,9 +104,9 @@ public:
             const Nanoseconds share =
                 std::max<Nanoseconds>(end - start, 0) / static_cast<Nanoseconds>(sizes.size() - i);
             run_size(sizes[i], start + share, [&] {
-                const double done = (double(i) + std::min(1.0, double(now() - start + 1) /
-                                                                   double(share + 1))) /
-                                    double(sizes.size());
+                const double done =
+                    (double(i) + std::min(1.0, double(now() - start + 1) / double(share + 1))) /
+                    double(sizes.size());
                 terminal.progress(fmt::format("{} {:3.0f} %  {}", bar(done, 24), done * 100,
                                               binary_bytes_text(sizes[i])));
             });
@@ -116,7 +116,7 @@ public:
             if (timings.rounds() > 0)
                 return;
         throw Error(Failure::run, "nothing was measured",
-                    record_.timings.empty() ? "no heap can be used" : record_.timings[0].error, {});
+                    record_.timings.empty() ? "" : record_.timings[0].error, {});
     }
 
 private:
@@ -126,8 +126,8 @@ private:
         for (const std::unique_ptr<Heap>& heap : heaps_)
             record_.timings.push_back({.heap = heap->name(), .bytes = bytes});
         Nanoseconds next_redraw = 0;
-        for (std::size_t round = 0;
-             round < fewest_rounds || (round < most_rounds && now() < end); ++round) {
+        for (std::size_t round = 0; round < fewest_rounds || (round < most_rounds && now() < end);
+             ++round) {
             for (std::size_t i = 0; i < heaps_.size(); ++i) {
                 if (interrupts_.wait(never_, 0) == Interrupts::Woken::by_interrupt) {
                     record_.ended_early = true;
@@ -169,7 +169,7 @@ void add_warnings(HeapsRecord& record) {
     if (guest == "unknown")
         record.warnings.emplace_back(
             "nothing says what protects this guest: if nothing is encrypted, as in a test guest, "
-            "converting a page costs next to nothing");
+            "converting pages is the kernel's own part of it alone, without the hypervisor's");
     if (record.ended_early)
         record.warnings.emplace_back("ended early by a signal");
 }
@@ -193,21 +193,22 @@ int heaps(const HeapsOptions& options) {
     record.environment.guest = detect_guest(options.root).kind;
     record.page_bytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
     record.free_bytes = free_memory();
+    const std::vector<Candidate> wanted = wanted_heaps(options);
+    if (options.time)
+        choose("heap", "auto", wanted); // one at least
     std::vector<std::unique_ptr<Heap>> usable;
-    for (Candidate& candidate : wanted_heaps(options)) {
-        HeapEntry& entry = record.heaps.emplace_back();
+    for (const Candidate& candidate : wanted) {
+        HeapEntry& entry = record.heaps.emplace_back(HeapEntry{candidate, {}});
         if (candidate.usable) {
             usable.push_back(open_heap(candidate.name, options.root));
             entry.largest_buffer = usable.back()->largest_buffer();
         }
-        entry.candidate = std::move(candidate);
     }
     if (!options.quiet)
         report_heap_list(out, record, out.width());
     if (options.time) {
         record.timed = true;
-        Timing(usable, record)
-            .run(sizes, static_cast<Nanoseconds>(options.seconds * 1e9), err);
+        Timing(usable, record).run(sizes, static_cast<Nanoseconds>(options.seconds * 1e9), err);
         add_warnings(record);
         if (!options.quiet)
             report_heap_times(out, record, out.width());

@@ -13,14 +13,21 @@ namespace {
 
 constexpr std::size_t text_column = 22; // after "  system_cc_decrypted "
 
+// Whether the others need not play it.
+bool has_shared_heap(const HeapsRecord& record) {
+    for (const HeapEntry& heap : record.heaps)
+        if (heap.candidate.usable && !heap.candidate.emulated)
+            return true;
+    return false;
+}
+
 std::string limits_text(const HeapEntry& heap, const HeapsRecord& record) {
-    std::string text = fmt::format("a buffer is whole pages of {}, and now {} at most",
-                                   binary_bytes_text(record.page_bytes),
-                                   bytes_text(std::min(record.free_bytes,
-                                                       heap.largest_buffer.value_or(UINT64_MAX))));
-    if (heap.largest_buffer)
-        text += fmt::format(" (the heap's own limit is {})",
-                            binary_bytes_text(*heap.largest_buffer));
+    std::string text = fmt::format(
+        "a buffer is whole pages of {}, and now {} at most", binary_bytes_text(record.page_bytes),
+        bytes_text(std::min(record.free_bytes, heap.largest_buffer.value_or(UINT64_MAX))));
+    if (heap.largest_buffer.value_or(UINT64_MAX) < record.environment.memory_bytes)
+        text +=
+            fmt::format(" (the heap's own limit is {})", binary_bytes_text(*heap.largest_buffer));
     return text;
 }
 
@@ -57,12 +64,12 @@ void report_table(Terminal& out, const HeapsRecord& record, const std::string& h
     std::string title = heap;
     for (const HeapEntry& entry : record.heaps)
         if (entry.candidate.name == heap && entry.candidate.emulated)
-            title += ", playing shared memory (emulated)";
+            title += has_shared_heap(record) ? ", ordinary memory"
+                                             : ", playing shared memory (emulated)";
     out.line(out.styled(title, Style::bold));
-    out.line(out.styled(
-        fmt::format(row, "size", "allocate", "GB/s", "first touch", "GB/s", "free", "GB/s",
-                    "rounds"),
-        Style::dim));
+    out.line(out.styled(fmt::format(row, "size", "allocate", "GB/s", "first touch", "GB/s", "free",
+                                    "GB/s", "rounds"),
+                        Style::dim));
     for (const HeapTimings& timings : record.timings) {
         if (timings.heap != heap)
             continue;
@@ -70,11 +77,11 @@ void report_table(Terminal& out, const HeapsRecord& record, const std::string& h
             const Nanoseconds allocate = median(timings.allocate);
             const Nanoseconds touch = median(timings.first_touch);
             const Nanoseconds free = median(timings.free);
-            out.line(fmt::format(
-                row, binary_bytes_text(timings.bytes), duration_text(double(allocate)),
-                rate_text(timings.bytes, allocate), duration_text(double(touch)),
-                rate_text(timings.bytes, touch), duration_text(double(free)),
-                rate_text(timings.bytes, free), timings.rounds()));
+            out.line(fmt::format(row, binary_bytes_text(timings.bytes),
+                                 duration_text(double(allocate)),
+                                 rate_text(timings.bytes, allocate), duration_text(double(touch)),
+                                 rate_text(timings.bytes, touch), duration_text(double(free)),
+                                 rate_text(timings.bytes, free), timings.rounds()));
         }
         if (!timings.error.empty())
             report_wrapped(out, fmt::format("  {:>10} ", binary_bytes_text(timings.bytes)), 13,
@@ -134,7 +141,7 @@ void report_heap_list(Terminal& out, const HeapsRecord& record, std::size_t widt
         }
         report_wrapped(out, name, text_column, its.detail, width,
                        its.emulated ? Style::plain : Style::good);
-        if (its.emulated)
+        if (its.emulated && !has_shared_heap(record))
             report_wrapped(out, next, text_column, "emulated: " + its.emulation, width,
                            Style::attention);
         report_wrapped(out, next, text_column, limits_text(heap, record), width, Style::plain);

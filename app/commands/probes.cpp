@@ -84,15 +84,15 @@ public:
         }
         pid_ = -1;
         if (WIFSIGNALED(status))
-            return trouble(fmt::format("crashed: {} ({})", signal_name(WTERMSIG(status)),
-                                       WTERMSIG(status)),
-                           "A driver is broken: look for a newer one");
+            return trouble(
+                fmt::format("crashed: {} ({})", signal_name(WTERMSIG(status)), WTERMSIG(status)),
+                "A driver is broken: look for a newer one");
         try {
             return unpack(text_);
         } catch (const std::exception&) {
-            return trouble(fmt::format("ended with status {}, without a report",
-                                       WEXITSTATUS(status)),
-                           "");
+            return trouble(
+                fmt::format("ended with status {}, without a report", WEXITSTATUS(status)),
+                "dmesg may say why");
         }
     }
 
@@ -108,7 +108,7 @@ private:
         } catch (const Error& error) {
             report.findings.push_back(failed(name_, Health::missing, error));
         } catch (const std::exception& error) {
-            report.findings.push_back({name_, Health::missing, error.what(), ""});
+            report.findings.push_back({name_, Health::missing, error.what(), "dmesg may say why"});
         }
         const std::string text = pack(report);
         for (std::string_view rest = text; !rest.empty();) {
@@ -165,9 +165,9 @@ std::vector<Report> run_probes(std::span<const Probe> probes, Nanoseconds timeou
         const Nanoseconds left = end - now();
         if (fds.empty() || left <= 0)
             break;
-        const int ready = ::poll(fds.data(), fds.size(),
-                                 static_cast<int>(std::min<Nanoseconds>(
-                                     redraw_ms, left / 1'000'000 + 1)));
+        const int ready =
+            ::poll(fds.data(), fds.size(),
+                   static_cast<int>(std::min<Nanoseconds>(redraw_ms, left / 1'000'000 + 1)));
         if (ready == 0)
             waiting(names_of(children));
         for (std::size_t i = 0; ready > 0 && i < fds.size(); ++i)

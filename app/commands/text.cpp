@@ -14,13 +14,20 @@ std::size_t columns(std::string_view text) {
 }
 
 std::string fitted(std::string_view text, std::size_t width) {
-    if (columns(text) <= width)
+    const std::size_t all = columns(text);
+    if (all <= width)
         return std::string(text);
-    std::size_t end = 0;
-    for (std::size_t left = width; end < text.size(); ++end)
-        if (begins_character(text[end]) && left-- <= 1)
-            break;
-    return std::string(text.substr(0, end)) + "…";
+    const std::size_t tail = (width - 1) / 2, head = width - 1 - tail;
+    std::string cut;
+    std::size_t column = 0; // of the next character
+    for (const char c : text) {
+        column += begins_character(c);
+        if (column == head + 1 && begins_character(c))
+            cut += "…";
+        if (column <= head || column > all - tail)
+            cut += c;
+    }
+    return cut;
 }
 
 std::vector<std::string> wrapped(std::string_view text, std::size_t width) {

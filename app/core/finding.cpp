@@ -3,6 +3,14 @@
 #include <fmt/format.h>
 
 namespace clearframe {
+namespace {
+
+// Where nobody knows better.
+std::string mend_or(std::string_view mend) {
+    return mend.empty() ? "dmesg may say why" : std::string(mend);
+}
+
+} // namespace
 
 std::string_view health_name(Health health) {
     switch (health) {
@@ -20,14 +28,14 @@ Finding failed(std::string subject, Health health, const Error& error) {
     return {.subject = std::move(subject),
             .health = health,
             .sentence = std::string(error.reason()),
-            .mend = std::string(error.advice())};
+            .mend = mend_or(error.advice())};
 }
 
 Finding not_usable(const Candidate& candidate, Health health) {
     Finding finding{.subject = candidate.name,
                     .health = health,
                     .sentence = candidate.refusal,
-                    .mend = candidate.mend};
+                    .mend = mend_or(candidate.mend)};
     if (const std::string end = ". " + candidate.mend;
         !candidate.mend.empty() && finding.sentence.ends_with(end))
         finding.sentence.resize(finding.sentence.size() - end.size());
@@ -45,7 +53,7 @@ Finding summary(std::string subject, std::string_view does, const std::vector<Im
             refused = &trial;
     }
     Finding finding{.subject = std::move(subject)};
-    if (refused)
+    if (refused || taken.empty())
         finding.mend = mend;
     if (taken.empty()) {
         finding.health = Health::missing;

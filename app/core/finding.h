@@ -24,7 +24,7 @@ struct Finding {
     std::string subject; // what it is about: "system_cc_shared", "mlx5_0 port 1"
     Health health = Health::good;
     std::string sentence; // without its full stop
-    std::string mend;     // the command or the change that mends it; empty where nothing needs it
+    std::string mend;     // the command or the change that mends it; empty if good
 };
 
 // What did not work: the error's reason as the sentence, its advice as what mends it.

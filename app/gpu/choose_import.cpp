@@ -61,9 +61,7 @@ ImportMethod choose_import(const GpuDevice& device, const Heap& heap, const GpuO
 
 Candidate no_device() {
     const std::string mend = "On Debian: apt install mesa-vulkan-drivers draws on the CPU";
-    return {.name = "vulkan",
-            .refusal = "no Vulkan driver has a device. " + mend,
-            .mend = mend};
+    return {.name = "vulkan", .refusal = "no Vulkan driver has a device. " + mend, .mend = mend};
 }
 
 } // namespace clearframe

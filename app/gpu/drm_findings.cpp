@@ -3,10 +3,11 @@
 #include "memory/findings.h"
 
 #include <fmt/format.h>
+#include <xf86drm.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <xf86drm.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <memory>
@@ -34,10 +35,21 @@ std::vector<std::string> node_names(const fs::path& folder) {
     return names;
 }
 
-std::string open_advice(int error, const std::string& name) {
+std::string not_permitted(const fs::path& node) {
+    const std::string name = node.filename();
+    struct stat status {};
+    const bool for_group = ::stat(node.c_str(), &status) == 0 && status.st_gid != 0 &&
+                           (status.st_mode & (S_IRGRP | S_IWGRP)) == (S_IRGRP | S_IWGRP);
+    if (for_group)
+        return fmt::format("Run as root, or join group {}, whose it is", status.st_gid);
+    return fmt::format("Run as root, or let a group in by a udev rule: SUBSYSTEM==\"drm\", "
+                       "KERNEL==\"{}\", GROUP=\"{}\", MODE=\"0660\"",
+                       name, name.starts_with("render") ? "render" : "video");
+}
+
+std::string open_advice(int error, const fs::path& node) {
     if (error == EACCES || error == EPERM)
-        return fmt::format("Join its group (usermod -aG {} USER), or run as root",
-                           name.starts_with("render") ? "render" : "video");
+        return not_permitted(node);
     if (error == ENXIO || error == ENODEV)
         return "No driver is behind it: modprobe the device's";
     return {};
@@ -47,8 +59,8 @@ UniqueFd open_node(const fs::path& node) {
     UniqueFd fd(::open(node.c_str(), O_RDWR | O_CLOEXEC));
     if (!fd) {
         const int error = errno;
-        throw_errno(error, fmt::format("opening {}", node.native()),
-                    open_advice(error, node.filename()), Failure::unavailable);
+        throw_errno(error, fmt::format("opening {}", node.native()), open_advice(error, node),
+                    Failure::unavailable);
     }
     // Whoever opens a card that nobody shows pictures on becomes its master.
     if (drmIsMaster(fd.get()))
@@ -57,8 +69,8 @@ UniqueFd open_node(const fs::path& node) {
 }
 
 std::string driver_name(const UniqueFd& node, const fs::path& path) {
-    const std::unique_ptr<drmVersion, decltype(&drmFreeVersion)> version(
-        drmGetVersion(node.get()), drmFreeVersion);
+    const std::unique_ptr<drmVersion, decltype(&drmFreeVersion)> version(drmGetVersion(node.get()),
+                                                                         drmFreeVersion);
     if (!version)
         throw_errno(errno, fmt::format("{}: DRM_IOCTL_VERSION", path.native()),
                     "It is no DRM device", Failure::unavailable);
@@ -88,8 +100,8 @@ void try_node(const fs::path& path, const std::vector<std::unique_ptr<Heap>>& he
         const std::string driver = driver_name(node, path);
         std::vector<ImportTrial> trials, telling;
         for (const std::unique_ptr<Heap>& heap : heaps) {
-            trials.push_back({heap->name(), fmt::format("{} ({})", name, driver),
-                              import_error(node, *heap)});
+            trials.push_back(
+                {heap->name(), fmt::format("{} ({})", name, driver), import_error(node, *heap)});
             if (heap->makes_dma_bufs())
                 telling.push_back(trials.back());
         }
@@ -99,7 +111,7 @@ void try_node(const fs::path& path, const std::vector<std::unique_ptr<Heap>>& he
         if (finding.health == Health::missing)
             finding.health = Health::attention;
         if (telling.empty())
-            finding.mend = "See the heaps: system or udmabuf would do to try it";
+            finding.mend = "See the heaps: it takes dma-bufs, and system or udmabuf would do";
         report.findings.push_back(std::move(finding));
         report.trials.insert(report.trials.end(), trials.begin(), trials.end());
     } catch (const Error& error) {

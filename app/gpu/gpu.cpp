@@ -62,9 +62,8 @@ std::vector<Candidate> Gpu::probe(const Heap& heap, const GpuOptions& options) {
         if (candidates.empty())
             candidates.push_back(no_device());
     } catch (const Error& error) {
-        candidates.push_back({.name = "vulkan",
-                              .refusal = error.what(),
-                              .mend = std::string(error.advice())});
+        candidates.push_back(
+            {.name = "vulkan", .refusal = error.what(), .mend = std::string(error.advice())});
     }
     candidates.push_back({.name = "none",
                           .detail = "no GPU",

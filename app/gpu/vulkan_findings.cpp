@@ -48,8 +48,8 @@ void try_device(const GpuDevice& device, const Heaps& heaps, Report& report) {
             trial.importer = fmt::format("{}, {}", device.name(), text.importer);
             try {
                 GpuInfo info;
-                choose_import(device, *heap,
-                              {.import = ImportKind::dma_buf, .target = text.target}, info);
+                choose_import(device, *heap, {.import = ImportKind::dma_buf, .target = text.target},
+                              info);
                 modifiers |= info.uses_modifiers;
                 if (!device.is_software() && text.target == TargetKind::buffer)
                     report.real.push_back({heap->name(), device.name()});
@@ -57,9 +57,9 @@ void try_device(const GpuDevice& device, const Heaps& heaps, Report& report) {
                 trial.error = error.reason();
             }
         }
-        report.findings.push_back(
-            summary(fmt::format("{}, {}", device.name(), text.subject), text.does,
-                    telling(trials, heaps), "Another driver, or a newer one, may take them"));
+        report.findings.push_back(summary(fmt::format("{}, {}", device.name(), text.subject),
+                                          text.does, telling(trials, heaps),
+                                          "Another driver, or a newer one, may take them"));
         report.trials.insert(report.trials.end(), trials.begin(), trials.end());
     }
     Finding& finding = report.findings.emplace_back();
@@ -68,11 +68,10 @@ void try_device(const GpuDevice& device, const Heaps& heaps, Report& report) {
         finding.sentence = "images are made with the DRM format modifier LINEAR";
     } else {
         finding.health = Health::attention;
-        finding.sentence =
-            device.has_extension(VK_EXT_IMAGE_DRM_FORMAT_MODIFIER_EXTENSION_NAME)
-                ? "the driver takes no images with the DRM format modifier LINEAR"
-                : fmt::format("the driver lacks {}",
-                              VK_EXT_IMAGE_DRM_FORMAT_MODIFIER_EXTENSION_NAME);
+        finding.sentence = device.has_extension(VK_EXT_IMAGE_DRM_FORMAT_MODIFIER_EXTENSION_NAME)
+                               ? "the driver takes no images with the DRM format modifier LINEAR"
+                               : fmt::format("the driver lacks {}",
+                                             VK_EXT_IMAGE_DRM_FORMAT_MODIFIER_EXTENSION_NAME);
         finding.mend = "A newer driver may have them; LINEAR tiling does without";
     }
 }

@@ -35,8 +35,10 @@ Json to_json(const HeapTimings& timings) {
 
 Json to_json(const Conversion& conversion) {
     return {
-        {"heap", conversion.heap},     {"baseline", conversion.baseline},
-        {"bytes", conversion.bytes},   {"rounds", conversion.rounds},
+        {"heap", conversion.heap},
+        {"baseline", conversion.baseline},
+        {"bytes", conversion.bytes},
+        {"rounds", conversion.rounds},
         {"allocate_us", microseconds(conversion.allocate)},
         {"free_us", microseconds(conversion.free)},
     };
@@ -62,8 +64,7 @@ Nanoseconds median_difference(const std::vector<Nanoseconds>& a, const std::vect
 Nanoseconds median(std::vector<Nanoseconds> values) {
     if (values.empty())
         return 0;
-    const auto middle =
-        values.begin() + static_cast<std::ptrdiff_t>((values.size() + 1) / 2 - 1);
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>((values.size() + 1) / 2 - 1);
     std::nth_element(values.begin(), middle, values.end());
     return *middle;
 }

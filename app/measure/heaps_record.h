@@ -1,4 +1,5 @@
-// What `heaps` found and measured, in the form that is stored. docs/results.md describes each field.
+// What `heaps` found and measured, in the form that is stored. docs/results.md describes each
+// field.
 #pragma once
 
 #include "core/choice.h"

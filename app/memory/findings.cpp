@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -37,7 +38,8 @@ Finding heap_finding(const Candidate& heap, bool shared_is_there) {
     if (heap.usable)
         return {.subject = heap.name,
                 .health = Health::attention,
-                .sentence = fmt::format("{}, emulated: {}", heap.detail, heap.emulation)};
+                .sentence = fmt::format("{}, emulated: {}", heap.detail, heap.emulation),
+                .mend = "See system_cc_shared"};
     if (!heap.emulated && shared_is_there)
         return {.subject = heap.name, .sentence = "not there, and not needed"};
     if (heap.emulated)
@@ -75,7 +77,7 @@ void pin(const DmaBuf& buffer) {
     const UniqueFd out(ends[0]), in(ends[1]);
     const iovec pages{.iov_base = mapping.bytes().data(), .iov_len = mapping.bytes().size()};
     if (::vmsplice(in.get(), &pages, 1, SPLICE_F_NONBLOCK) < 0)
-        throw_errno(errno, fmt::format("buffer of heap {}: vmsplice", buffer.heap()));
+        throw_errno(errno, "vmsplice");
 }
 
 void try_heap(const Heap& heap, Report& report) {
@@ -118,10 +120,12 @@ Finding kernel_finding(const std::string& release) {
 std::vector<Finding> option_findings(const fs::path& root, const std::string& release) {
     const KernelConfig config(root);
     if (config.source().empty())
-        return {{"Kconfig", Health::attention, "no file that can be read says how it was built",
-                 fmt::format("/proc/config.gz (CONFIG_IKCONFIG_PROC=y) or /boot/config-{} would",
-                             release.empty() ? "RELEASE" : release)}};
-    // The heap of shared memory came in 7.1 with the heap system, and got a symbol of its own in 7.2.
+        return {
+            {"Kconfig", Health::attention, "no file that can be read says how it was built",
+             fmt::format("/proc/config.gz (CONFIG_IKCONFIG_PROC=y) or /boot/config-{} would say it",
+                         release.empty() ? "RELEASE" : release)}};
+    // The heap of shared memory came in 7.1 with the heap system, and got a symbol of its own
+    // in 7.2.
     const bool own_symbol = kernel_at_least(release, 7, 2);
     const bool comes_along = !own_symbol && kernel_at_least(release, 7, 1);
     std::vector<Option> options = {
@@ -145,9 +149,9 @@ std::vector<Finding> option_findings(const fs::path& root, const std::string& re
                                 fmt::format("Build the kernel with {}=y", option.symbol)});
     }
     if (!has.empty())
-        findings.insert(findings.begin(),
-                        {.subject = "Kconfig",
-                         .sentence = fmt::format("{} has {}", config.source(), has)});
+        findings.insert(
+            findings.begin(),
+            {.subject = "Kconfig", .sentence = fmt::format("{} has {}", config.source(), has)});
     return findings;
 }
 
@@ -210,8 +214,8 @@ std::vector<std::unique_ptr<Heap>> usable_heaps(const fs::path& root) {
 }
 
 DmaBuf trial_buffer(const Heap& heap, std::size_t bytes, ExposureMeter& meter) {
-    return heap.allocate(
-        bytes, heap.is_shared_heap() ? Exposure::shared : Exposure::private_memory, meter);
+    return heap.allocate(bytes, heap.is_shared_heap() ? Exposure::shared : Exposure::private_memory,
+                         meter);
 }
 
 Report report_guest(const fs::path& root) {
@@ -257,20 +261,21 @@ Report report_swiotlb(const fs::path& root) {
     const fs::path debugfs = root / "sys/kernel/debug";
     const Number slots = read_number(debugfs / "swiotlb/io_tlb_nslabs");
     const Number used = read_number(debugfs / "swiotlb/io_tlb_used");
-    const Number most = read_number(debugfs / "swiotlb/io_tlb_used_hiwater");
+    Number most = read_number(debugfs / "swiotlb/io_tlb_used_hiwater");
+    most.value = std::max(most.value, used.value); // root can set it back to 0
     std::error_code error;
     if (slots.error == EACCES || slots.error == EPERM)
         return {{{"pool", Health::attention, "its counters are for root alone",
                   "Run `sudo clearframe doctor` to see them"}}};
     if (slots.error == ENOENT && fs::directory_iterator(debugfs, error) == fs::directory_iterator())
-        return {{{"pool", Health::attention,
-                  "its counters are in debugfs, and that is not mounted",
+        return {{{"pool", Health::attention, "its counters are in debugfs, and that is not mounted",
                   "As root: mount -t debugfs none /sys/kernel/debug"}}};
     if (slots.error == ENOENT || (slots.error == 0 && slots.value == 0))
         return {{{.subject = "pool", .sentence = "none: this kernel bounces nothing"}}};
     if (slots.error != 0)
         return {{{"pool", Health::attention,
-                  fmt::format("its counters cannot be read: {}", errno_text(slots.error)), ""}}};
+                  fmt::format("its counters cannot be read: {}", errno_text(slots.error)),
+                  "dmesg may say why"}}};
 
     std::string text = fmt::format("{}", bytes_text(slots.value * slot));
     if (used.error == 0)
@@ -302,10 +307,9 @@ Report report_limits(const fs::path& root) {
              "ulimit -l unlimited, or a line `* - memlock unlimited` in "
              "/etc/security/limits.conf"});
     else
-        report.findings.push_back({.subject = "locked memory",
-                                   .sentence = *locked == UINT64_MAX
-                                                   ? "no limit"
-                                                   : "at most " + bytes_text(*locked)});
+        report.findings.push_back(
+            {.subject = "locked memory",
+             .sentence = *locked == UINT64_MAX ? "no limit" : "at most " + bytes_text(*locked)});
 
     // The largest ring, 256 slots: a descriptor of each at both ends and one that the GPU imports,
     // and what drivers open besides.

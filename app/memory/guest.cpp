@@ -107,9 +107,8 @@ bool kernel_at_least(std::string_view release, int major, int minor) {
 
 KernelConfig::KernelConfig(const fs::path& root) {
     const std::string release = kernel_release(root);
-    for (const fs::path& path :
-         {fs::path("proc/config.gz"), "boot" / fs::path("config-" + release),
-          "lib/modules" / fs::path(release) / "config"}) {
+    for (const fs::path& path : {fs::path("proc/config.gz"), "boot" / fs::path("config-" + release),
+                                 "lib/modules" / fs::path(release) / "config"}) {
         text_ = read_gzip(root / path);
         if (text_.empty())
             continue;

@@ -30,10 +30,11 @@ bool any_real(const std::vector<Candidate>& nics) {
 Finding nic_finding(const Candidate& nic, bool real_is_there) {
     const std::string subject = "NIC " + nic.name;
     if (!nic.usable)
-        return {subject, Health::missing, fmt::format("{}: {}", nic.detail, nic.refusal), nic.mend};
+        return {subject, Health::missing, fmt::format("{}: {}", nic.detail, nic.refusal),
+                nic.mend.empty() ? "Another version of clearframe may have it" : nic.mend};
     if (nic.emulated && !real_is_there)
         return {subject, Health::attention,
-                fmt::format("{}, emulated: {}", nic.detail, nic.emulation), ""};
+                fmt::format("{}, emulated: {}", nic.detail, nic.emulation), "See the NICs above"};
     return {.subject = subject, .sentence = nic.detail};
 }
 
@@ -41,8 +42,8 @@ Finding library_finding(const VerbsLibrary& library, bool confidential) {
     if (!library.built_in)
         return {"libibverbs", Health::missing, "this program was built without it",
                 "On Debian: apt install libibverbs-dev, and build it again"};
-    const std::string name = library.version.empty() ? "its version is unknown"
-                                                     : "rdma-core " + library.version;
+    const std::string name =
+        library.version.empty() ? "its version is unknown" : "rdma-core " + library.version;
     if (!library.shared_queues)
         return {"libibverbs", confidential ? Health::missing : Health::attention,
                 name + ": too old for queues in shared memory, which a NIC in a confidential "
@@ -76,8 +77,9 @@ Finding port_finding(const RdmaDevice& device, const RdmaPort& port) {
                                                   "dev {}",
                                                   port.netdev, port.netdev)};
     return {.subject = subject,
-            .sentence = fmt::format("{}, GID {} {}{}", state, port.gid_index, port.gid,
-                                    port.gid_type.empty() ? "" : fmt::format(" ({})", port.gid_type))};
+            .sentence =
+                fmt::format("{}, GID {} {}{}", state, port.gid_index, port.gid,
+                            port.gid_type.empty() ? "" : fmt::format(" ({})", port.gid_type))};
 }
 
 bool any_port_ready(const RdmaDevice& device) {
@@ -138,7 +140,7 @@ void try_device(const RdmaDevice& device, const Heaps& heaps, bool usable,
     }
     report.findings.push_back(
         summary(device.name + ", dma-bufs", "registered", telling,
-                telling.empty() ? "See the heaps: system or udmabuf would do to try it"
+                telling.empty() ? "See the heaps: it takes dma-bufs, and system or udmabuf would do"
                                 : "Drivers that can: mlx5, efa, irdma, bnxt_re, ionic, mana"));
     report.trials.insert(report.trials.end(), dma_buf.begin(), dma_buf.end());
     report.trials.insert(report.trials.end(), mapping.begin(), mapping.end());
@@ -147,7 +149,8 @@ void try_device(const RdmaDevice& device, const Heaps& heaps, bool usable,
 void report_device(const fs::path& root, const RdmaDevice& device, const Heaps& heaps, bool usable,
                    const VerbsLibrary& library, Report& report) {
     if (device.hardware)
-        report.findings.push_back({.subject = device.name, .sentence = "there is hardware behind it"});
+        report.findings.push_back(
+            {.subject = device.name, .sentence = "there is hardware behind it"});
     else
         report.findings.push_back({device.name, Health::attention,
                                    "emulated, the kernel plays the NIC (soft-RoCE or siw)",

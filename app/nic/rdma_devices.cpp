@@ -1,9 +1,10 @@
 #include "nic/rdma_devices.h"
 
+#include <system_error>
+
 #include <algorithm>
 #include <fstream>
 #include <string_view>
-#include <system_error>
 
 namespace clearframe {
 namespace {

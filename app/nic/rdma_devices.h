@@ -12,10 +12,10 @@ struct RdmaPort {
     std::string number;     // "1"
     std::string state;      // "ACTIVE", "DOWN"
     std::string link_layer; // "Ethernet", "InfiniBand"
-    std::string gid;        // the best one: of RoCE v2, of an IPv4 address; empty where there is none
-    std::string gid_type;   // "RoCE v2"
-    std::string gid_index;  // "1"
-    std::string netdev;     // "eth0"; empty where it has none
+    std::string gid;      // the best one: of RoCE v2, of an IPv4 address; empty where there is none
+    std::string gid_type; // "RoCE v2"
+    std::string gid_index; // "1"
+    std::string netdev;    // "eth0"; empty where it has none
 
     bool active() const { return state == "ACTIVE"; }
 };

@@ -151,7 +151,8 @@ TEST(Doctor, SaysTheSameAsAStart) {
     for (const json& part : start["parts"])
         if (part["kind"] == "heap")
             for (const json& refused : part["refused"]) {
-                const json* const found = finding(record, "heaps", refused["name"].get<std::string>());
+                const json* const found =
+                    finding(record, "heaps", refused["name"].get<std::string>());
                 ASSERT_TRUE(found) << refused;
                 EXPECT_THAT(refused["reason"].get<std::string>(),
                             StartsWith((*found)["sentence"].get<std::string>()));
@@ -170,6 +171,16 @@ TEST(Doctor, KeepsStandardOutputForTheJsonAlone) {
     EXPECT_EQ(record["root"], "/");
     EXPECT_EQ(done.status, record["real_path"]["whole"].get<bool>() ? 0 : 4);
     EXPECT_EQ(record["sections"].size(), 8u);
+}
+
+TEST(Doctor, SaysWhatMendsEachThingThatIsNotGood) {
+    Picture picture;
+    make_confidential(picture);
+    for (const json& record : {run(doctor({"--json", "-"})).json(),
+                               run(doctor({"--json", "-", "--root", picture.root()})).json()})
+        for (const json& section : record["sections"])
+            for (const json& found : section["findings"])
+                EXPECT_EQ(found["health"] == "good", found["mend"] == "") << found;
 }
 
 TEST(Doctor, QuietWritesOnlyTheFile) {
@@ -192,7 +203,8 @@ TEST(Doctor, WorksWithoutRights) {
     EXPECT_THAT((*pool)["health"], AnyOf("attention", "good"));
     for (const json& section : record["sections"])
         for (const json& found : section["findings"])
-            EXPECT_THAT(found["sentence"].get<std::string>(), Not(HasSubstr("the probe "))) << found;
+            EXPECT_THAT(found["sentence"].get<std::string>(), Not(HasSubstr("the probe ")))
+                << found;
 }
 
 TEST(Doctor, ColoursOnlyATerminalThatWantsThem) {
@@ -230,10 +242,10 @@ TEST(Doctor, NoVulkanDriver) {
 TEST(Doctor, TheImportMatrixHasTheExactError) {
     Command command = doctor({"--json", "-"});
     // Every import fails.
-    command.environment = {{"VK_ADD_LAYER_PATH", fault_layer_directory()},
-                           {"VK_INSTANCE_LAYERS", fault_layer_name()},
-                           {"CLEARFRAME_VK_FAIL",
-                            "vkAllocateMemory:1+:VK_ERROR_INVALID_EXTERNAL_HANDLE"}};
+    command.environment = {
+        {"VK_ADD_LAYER_PATH", fault_layer_directory()},
+        {"VK_INSTANCE_LAYERS", fault_layer_name()},
+        {"CLEARFRAME_VK_FAIL", "vkAllocateMemory:1+:VK_ERROR_INVALID_EXTERNAL_HANDLE"}};
     const Finished done = run(command);
     const json record = done.json();
     for (const json& trial : record["matrix"]) {
@@ -249,10 +261,9 @@ TEST(Doctor, TheImportMatrixHasTheExactError) {
 std::map<std::string, std::optional<std::string>> bad_driver(const TemporaryDirectory& directory,
                                                              const char* what) {
     const fs::path file = directory / "driver.json";
-    std::ofstream(file) << json{{"file_format_version", "1.0.0"},
-                                {"ICD",
-                                 {{"library_path", CLEARFRAME_BAD_DRIVER},
-                                  {"api_version", "1.3.0"}}}};
+    std::ofstream(file) << json{
+        {"file_format_version", "1.0.0"},
+        {"ICD", {{"library_path", CLEARFRAME_BAD_DRIVER}, {"api_version", "1.3.0"}}}};
     return {{"VK_DRIVER_FILES", file}, {"VK_ICD_FILENAMES", file}, {"BAD_DRIVER", what}};
 }
 
@@ -295,8 +306,9 @@ TEST(Doctor, CtrlCEndsItAndLeavesNothingBehind) {
 
 TEST(Doctor, AReaderThatGoesAwayIsNoError) {
     const TemporaryDirectory directory;
-    const Finished done = run({.arguments = {"-c", "\"$0\" doctor --timeout 60 | head -n 1; "
-                                                   "exit ${PIPESTATUS[0]}",
+    const Finished done = run({.arguments = {"-c",
+                                             "\"$0\" doctor --timeout 60 | head -n 1; "
+                                             "exit ${PIPESTATUS[0]}",
                                              clearframe_program()},
                                .program = "/bin/bash"});
     EXPECT_THAT(done.status, AnyOf(0, 4)) << done.describe();
@@ -373,8 +385,7 @@ TEST_P(DoctorText, IsAsItWas) {
     Command command = doctor({"--root", "machine"});
     command.directory = picture.directory();
     const TemporaryDirectory program;
-    const Finished done =
-        run(GetParam().unprivileged ? as_nobody(command, program) : command);
+    const Finished done = run(GetParam().unprivileged ? as_nobody(command, program) : command);
     EXPECT_EQ(done.status, 4) << done.describe();
     EXPECT_THAT(done.err, IsEmpty());
     const fs::path file = fs::path(CLEARFRAME_GOLDEN) / (std::string(GetParam().name) + ".txt");

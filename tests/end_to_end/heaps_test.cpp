@@ -77,24 +77,22 @@ TEST(HeapsCommand, TimesEverySizeOnEveryUsableHeap) {
 }
 
 TEST(HeapsCommand, SaysThatAFigureIsOfAnEmulatedHeap) {
-    const Finished done =
-        heaps({"--time", "--seconds", "0.1", "--sizes", "4K", "--heap", "memfd"});
+    const Finished done = heaps({"--time", "--seconds", "0.1", "--sizes", "4K", "--heap", "memfd"});
     ASSERT_EQ(done.status, 0) << done.describe();
     EXPECT_THAT(done.out, HasSubstr("memfd, playing shared memory (emulated)"));
     EXPECT_THAT(done.out, HasSubstr("not measured: it is how much longer system_cc_shared takes"));
 }
 
 TEST(HeapsCommand, ASizeThatCannotBeHadIsALine) {
-    const Finished done = heaps({"--time", "--seconds", "0.1", "--sizes", "4K,64GiB", "--heap",
-                                 "memfd", "--json", "-"});
+    const Finished done = heaps(
+        {"--time", "--seconds", "0.1", "--sizes", "4K,64GiB", "--heap", "memfd", "--json", "-"});
     ASSERT_EQ(done.status, 0) << done.describe();
     const json record = done.json();
     EXPECT_GE(record["timings"][0]["rounds"].get<int>(), 3);
     EXPECT_EQ(record["timings"][1]["rounds"], 0);
     EXPECT_THAT(record["timings"][1]["error"].get<std::string>(),
                 AllOf(HasSubstr("allocating 68.72 GB"), HasSubstr("ENOMEM")));
-    const Finished nothing =
-        heaps({"--time", "--sizes", "64GiB", "--heap", "memfd", "--quiet"});
+    const Finished nothing = heaps({"--time", "--sizes", "64GiB", "--heap", "memfd", "--quiet"});
     EXPECT_EQ(nothing.status, 1) << nothing.describe();
     EXPECT_THAT(nothing.err, AllOf(HasSubstr("nothing was measured"), HasSubstr("ENOMEM")));
 }

@@ -1,4 +1,5 @@
-// Linked against libibverbs, not loaded by name: so that a preloaded call takes the library's place.
+// Linked against libibverbs, not loaded by name: so that a preloaded call takes the library's
+// place.
 #include "core/error.h"
 #include "nic/verbs.h"
 
@@ -6,11 +7,11 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <infiniband/verbs.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <infiniband/verbs.h>
 
 namespace clearframe {
 namespace {

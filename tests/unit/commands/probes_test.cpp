@@ -1,6 +1,5 @@
 // Probes that end well, and all the ways in which they do not.
 #include "commands/probes.h"
-
 #include "core/error.h"
 
 #include <gmock/gmock.h>
@@ -42,21 +41,22 @@ void expect_trouble(const Report& report, std::string_view name, std::string_vie
 
 TEST(Probes, ReportInOrder) {
     const std::vector<Report> reports =
-        run({{"a", good}, {"b", [] { return Report{{{"y", Health::attention, "so so", "do"}}}; }}});
+        run({{"a", good}, {"b", [] {
+                               return Report{{{"y", Health::attention, "so so", "do"}}};
+                           }}});
     ASSERT_EQ(reports.size(), 2u);
     EXPECT_EQ(reports[0].findings.at(0).sentence, "well");
     EXPECT_EQ(reports[1].findings.at(0).mend, "do");
 }
 
 TEST(Probes, ALargeReportComesWhole) {
-    const std::vector<Report> reports = run({{"large", [] {
-                                                  Report report;
-                                                  for (int i = 0; i < 5000; ++i)
-                                                      report.trials.push_back(
-                                                          {"heap", std::to_string(i),
-                                                           std::string(100, 'e')});
-                                                  return report;
-                                              }}});
+    const std::vector<Report> reports =
+        run({{"large", [] {
+                  Report report;
+                  for (int i = 0; i < 5000; ++i)
+                      report.trials.push_back({"heap", std::to_string(i), std::string(100, 'e')});
+                  return report;
+              }}});
     EXPECT_EQ(reports.at(0).trials.size(), 5000u);
     EXPECT_EQ(reports[0].trials.back().importer, "4999");
 }
@@ -74,10 +74,9 @@ TEST(Probes, OneThatCrashesIsAFinding) {
 }
 
 TEST(Probes, OneThatThrowsIsAFinding) {
-    const std::vector<Report> reports =
-        run({{"error",
-              []() -> Report { throw Error(Failure::run, "opening x", "E (1)", "Mend it"); }},
-             {"other", []() -> Report { throw std::runtime_error("something else"); }}});
+    const std::vector<Report> reports = run(
+        {{"error", []() -> Report { throw Error(Failure::run, "opening x", "E (1)", "Mend it"); }},
+         {"other", []() -> Report { throw std::runtime_error("something else"); }}});
     expect_trouble(reports.at(0), "error", "opening x: E (1)");
     EXPECT_EQ(reports[0].findings[0].mend, "Mend it");
     expect_trouble(reports.at(1), "other", "something else");

@@ -19,8 +19,11 @@ TEST(Wrapped, BreaksBetweenWords) {
 
 TEST(Fitted, CutsWholeCharacters) {
     EXPECT_EQ(fitted("abc", 3), "abc");
-    EXPECT_EQ(fitted("abcd", 3), "ab…");
-    EXPECT_EQ(fitted("äöüß", 3), "äö…");
+    EXPECT_EQ(fitted("abcd", 3), "a…d");
+    EXPECT_EQ(fitted("abcde", 4), "ab…e");
+    EXPECT_EQ(fitted("äöüßé", 4), "äö…é");
+    EXPECT_EQ(fitted("llvmpipe (LLVM 15.0.6, 256 bits), as image", 30),
+              "llvmpipe (LLVM …its), as image");
     EXPECT_EQ(columns("äö…"), 3u);
 }
 

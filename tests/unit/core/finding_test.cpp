@@ -27,10 +27,12 @@ TEST(Finding, OfAnError) {
 }
 
 TEST(Finding, OfACandidateThatIsNotUsable) {
-    Candidate candidate{.name = "udmabuf", .refusal = "no node. Build it in", .mend = "Build it in"};
+    Candidate candidate{
+        .name = "udmabuf", .refusal = "no node. Build it in", .mend = "Build it in"};
     EXPECT_EQ(not_usable(candidate, Health::attention).sentence, "no node");
     EXPECT_EQ(not_usable(candidate, Health::attention).mend, "Build it in");
     candidate.mend.clear();
+    EXPECT_EQ(not_usable(candidate, Health::attention).mend, "dmesg may say why");
     EXPECT_EQ(not_usable(candidate, Health::attention).sentence, "no node. Build it in");
 }
 
@@ -47,6 +49,7 @@ TEST(Summary, IsGoodOnlyIfAllMemoryIsTaken) {
     EXPECT_EQ(none.health, Health::missing);
     EXPECT_EQ(none.sentence, "no memory is imported: E1");
     EXPECT_EQ(summary("x", "imported", {}, "mend").health, Health::missing);
+    EXPECT_EQ(summary("x", "imported", {}, "mend").mend, "mend");
 }
 
 TEST(Health, HasAName) {

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 namespace clearframe {
 namespace {
 
@@ -32,12 +35,23 @@ TEST(DrmFindings, NodesThatAreNoDevicesOrMayNotBeOpened) {
     const Report report = report_drm(machine.root());
     ASSERT_EQ(report.findings.size(), 3u);
     EXPECT_EQ(report.findings[0].subject, "card2");
-    EXPECT_THAT(report.findings[0].mend, HasSubstr("video"));
+    EXPECT_THAT(report.findings[0].mend, HasSubstr("GROUP=\"video\""));
     EXPECT_EQ(report.findings[1].subject, "card10");
     EXPECT_EQ(report.findings[2].subject, "renderD128");
     EXPECT_THAT(report.findings[2].sentence, HasSubstr("EACCES"));
-    EXPECT_THAT(report.findings[2].mend, HasSubstr("usermod -aG render"));
+    EXPECT_THAT(report.findings[2].mend, HasSubstr("KERNEL==\"renderD128\", GROUP=\"render\""));
     EXPECT_EQ(test::open_descriptors(), before);
+}
+
+TEST(DrmFindings, ANodeThatAGroupMayOpen) {
+    if (geteuid() != 0)
+        GTEST_SKIP() << "only root can give a file to a group";
+    Machine machine;
+    machine.file("dev/dri/card0");
+    ASSERT_EQ(chown((machine.root() / "dev/dri/card0").c_str(), 0, 44), 0);
+    ASSERT_EQ(chmod((machine.root() / "dev/dri/card0").c_str(), 0660), 0);
+    const Unprivileged nobody;
+    EXPECT_THAT(report_drm(machine.root()).findings.at(0).mend, HasSubstr("join group 44"));
 }
 
 TEST(DrmFindings, AFileInPlaceOfANode) {
@@ -45,8 +59,8 @@ TEST(DrmFindings, AFileInPlaceOfANode) {
     machine.file("dev/dri/card0");
     const Report report = report_drm(machine.root());
     ASSERT_EQ(report.findings.size(), 1u);
-    EXPECT_THAT(report.findings[0].sentence, AllOf(HasSubstr("DRM_IOCTL_VERSION"),
-                                                   HasSubstr("ENOTTY")));
+    EXPECT_THAT(report.findings[0].sentence,
+                AllOf(HasSubstr("DRM_IOCTL_VERSION"), HasSubstr("ENOTTY")));
 }
 
 TEST(VulkanFindings, APictureHasNoDrivers) {

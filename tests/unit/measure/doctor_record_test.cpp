@@ -1,9 +1,8 @@
 #include "measure/doctor_record.h"
 #include "unit/measure/schema.h"
 
-#include <nlohmann/json.hpp>
-
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 namespace clearframe {
 namespace {
@@ -63,16 +62,14 @@ TEST(RealPath, IsWholeOnlyWhenAllThreeMeetInOneHeap) {
 TEST(DoctorRecord, Json) {
     const json record = json::parse(to_json(record_of({{"a", "a"}}, {}, {})));
     EXPECT_EQ(record["schema"], "clearframe.doctor/1");
-    EXPECT_EQ(record["sections"][0]["findings"][1],
-              (json{{"subject", "udmabuf"},
-                    {"health", "attention"},
-                    {"sentence", "not there"},
-                    {"mend", "build it in"}}));
-    EXPECT_EQ(record["matrix"][0],
-              (json{{"heap", "system_cc_shared"},
-                    {"importer", "mmap"},
-                    {"imported", true},
-                    {"error", ""}}));
+    EXPECT_EQ(record["sections"][0]["findings"][1], (json{{"subject", "udmabuf"},
+                                                          {"health", "attention"},
+                                                          {"sentence", "not there"},
+                                                          {"mend", "build it in"}}));
+    EXPECT_EQ(record["matrix"][0], (json{{"heap", "system_cc_shared"},
+                                         {"importer", "mmap"},
+                                         {"imported", true},
+                                         {"error", ""}}));
     EXPECT_EQ(record["matrix"][1]["imported"], false);
     EXPECT_EQ(record["matrix"][1]["error"], "EFAULT (14: Bad address)");
     EXPECT_EQ(record["real_path"],
@@ -110,8 +107,8 @@ protected:
 
 TEST_F(DoctorSchema, TakesWhatIsWrittenAndNothingElse) {
     std::string output;
-    EXPECT_TRUE(accepts(to_json(record_of({{"a", "a"}}, {{"a", "g"}}, {{"a", "n"}})), "--strict",
-                        output))
+    EXPECT_TRUE(
+        accepts(to_json(record_of({{"a", "a"}}, {{"a", "g"}}, {{"a", "n"}})), "--strict", output))
         << output;
     EXPECT_TRUE(accepts(to_json(record_of({}, {}, {})), "--strict", output)) << output;
 }

@@ -1,9 +1,8 @@
 #include "measure/heaps_record.h"
 #include "unit/measure/schema.h"
 
-#include <nlohmann/json.hpp>
-
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 #include <cmath>
 
@@ -18,9 +17,10 @@ HeapsRecord timed_record() {
     record.environment.guest = "SEV-SNP";
     record.page_bytes = 4096;
     record.free_bytes = 1 << 30;
-    record.heaps = {{{.name = "system_cc_shared", .detail = "dma-bufs", .usable = true}, {}},
-                    {{.name = "udmabuf", .refusal = "no node", .emulated = true, .emulation = "plays"},
-                     64 << 20}};
+    record.heaps = {
+        {{.name = "system_cc_shared", .detail = "dma-bufs", .usable = true}, {}},
+        {{.name = "udmabuf", .refusal = "no node", .emulated = true, .emulation = "plays"},
+         64 << 20}};
     record.timed = true;
     record.timings = {
         {"system_cc_shared", 4096, {9000, 5000, 7000}, {1, 2, 3}, {4000, 2000, 3000}, ""},

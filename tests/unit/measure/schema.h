@@ -42,9 +42,9 @@ private:
 
     // Runs results_schema.py; what it prints ends up in `output`.
     int check(std::string_view option, std::string_view files, std::string& output) {
-        const std::string command = fmt::format("/usr/bin/python3 '{}' {} '{}' {} 2>&1",
-                                                (here() / "results_schema.py").string(), option,
-                                                schema_.string(), files);
+        const std::string command =
+            fmt::format("/usr/bin/python3 '{}' {} '{}' {} 2>&1",
+                        (here() / "results_schema.py").string(), option, schema_.string(), files);
         FILE* pipe = ::popen(command.c_str(), "r");
         if (!pipe)
             return -1;

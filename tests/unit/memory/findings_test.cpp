@@ -92,7 +92,8 @@ TEST(HeapFindings, SayTheReasonOfEachAndWhatMendsIt) {
     expect(about(nothing, "system_cc_shared"), Health::missing,
            "dev/dma_heap/system_cc_shared: ENOENT", "start it as SEV-SNP or TDX");
     expect(about(nothing, "system_cc_decrypted"), Health::attention, "ENOENT", "older name");
-    expect(about(nothing, "memfd"), Health::attention, "emulated: memfd plays shared memory", "");
+    expect(about(nothing, "memfd"), Health::attention, "emulated: memfd plays shared memory",
+           "See system_cc_shared");
     EXPECT_TRUE(nothing.real.empty());
 
     machine.cpu_flags("hypervisor tdx_guest").kernel("6.18.0");
@@ -160,16 +161,14 @@ TEST(SwiotlbFindings, NoneNotMountedOrNotReadable) {
     machine.file("sys/kernel/debug/something");
     expect(about(report_swiotlb(machine.root()), "pool"), Health::good, "bounces nothing", "");
     swiotlb(machine, "many\n", "", "");
-    expect(about(report_swiotlb(machine.root()), "pool"), Health::attention, "EINVAL", "");
-    std::filesystem::permissions(machine.root() / "sys/kernel/debug",
-                                 std::filesystem::perms::none);
+    expect(about(report_swiotlb(machine.root()), "pool"), Health::attention, "EINVAL", "dmesg");
+    std::filesystem::permissions(machine.root() / "sys/kernel/debug", std::filesystem::perms::none);
     {
         const Unprivileged nobody;
         expect(about(report_swiotlb(machine.root()), "pool"), Health::attention, "root alone",
                "sudo clearframe doctor");
     }
-    std::filesystem::permissions(machine.root() / "sys/kernel/debug",
-                                 std::filesystem::perms::all);
+    std::filesystem::permissions(machine.root() / "sys/kernel/debug", std::filesystem::perms::all);
 }
 
 TEST(LimitFindings, LockedMemoryAndOpenFiles) {
@@ -182,8 +181,8 @@ TEST(LimitFindings, LockedMemoryAndOpenFiles) {
                          std::string(locked) + "  unlimited  bytes\n");
         return report_limits(machine.root());
     };
-    expect(about(report_limits(machine.root()), "locked memory"), Health::attention,
-           "does not say", "Mount /proc");
+    expect(about(report_limits(machine.root()), "locked memory"), Health::attention, "does not say",
+           "Mount /proc");
     expect(about(report_limits(machine.root()), "open files"), Health::attention, "does not say",
            "Mount /proc");
     expect(about(limits("8388608", "256"), "locked memory"), Health::attention, "at most 8.4 MB",
@@ -196,7 +195,8 @@ TEST(LimitFindings, LockedMemoryAndOpenFiles) {
     machine.file("proc/self/status", "Name:\tx\nCapEff:\t0000000000004000\n");
     expect(about(limits("65536", "1024"), "locked memory"), Health::good, "CAP_IPC_LOCK", "");
     machine.file("proc/self/status", "Name:\tx\nCapEff:\t000001ffffffbfff\n");
-    expect(about(limits("65536", "1024"), "locked memory"), Health::attention, "at most 65.5 kB", "ulimit -l");
+    expect(about(limits("65536", "1024"), "locked memory"), Health::attention, "at most 65.5 kB",
+           "ulimit -l");
 }
 
 } // namespace

@@ -12,8 +12,8 @@ namespace {
 
 using test::FileSizeLimit;
 using test::Machine;
-using test::Unprivileged;
 using test::open_descriptors;
+using test::Unprivileged;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
