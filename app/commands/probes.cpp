@@ -176,6 +176,7 @@ std::vector<Report> run_probes(std::span<const Probe> probes, Nanoseconds timeou
     }
 
     std::vector<Report> reports;
+    reports.reserve(children.size());
     for (Child& child : children)
         reports.push_back(child.report(timeout));
     return reports;
