@@ -6,6 +6,10 @@ int main(int argc, char** argv) {
          clearframe::declare_demo, clearframe::RunsUnasked::with_display},
         {"bench", "measure frames sent without a copy against the staging copy",
          clearframe::declare_bench, clearframe::RunsUnasked::without_display},
+        {"doctor", "say what this machine has of the real path, and what would mend the rest",
+         clearframe::declare_doctor},
+        {"heaps", "list the heaps that frame memory can come from, and time them",
+         clearframe::declare_heaps},
     };
     return clearframe::run_command_line(commands, argc, argv);
 }

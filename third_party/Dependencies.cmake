@@ -20,6 +20,9 @@ clearframe_need(nlohmann_json_FOUND "nlohmann-json" nlohmann-json3-dev)
 find_package(PNG QUIET)
 clearframe_need(PNG_FOUND "libpng" libpng-dev)
 
+find_package(ZLIB QUIET)
+clearframe_need(ZLIB_FOUND "zlib" zlib1g-dev)
+
 find_package(Vulkan QUIET)
 clearframe_need(Vulkan_FOUND "Vulkan (headers and loader)" libvulkan-dev)
 
@@ -30,6 +33,15 @@ find_package(PkgConfig QUIET)
 clearframe_need(PKG_CONFIG_FOUND "pkg-config" pkg-config)
 pkg_check_modules(libdrm QUIET IMPORTED_TARGET libdrm)
 clearframe_need(libdrm_FOUND "libdrm" libdrm-dev)
+
+# Not needed to build: without it there is no RDMA hardware.
+option(CLEARFRAME_VERBS "RDMA devices by libibverbs, where its headers are installed" ON)
+if(CLEARFRAME_VERBS)
+  pkg_check_modules(ibverbs QUIET IMPORTED_TARGET libibverbs)
+endif()
+if(NOT ibverbs_FOUND)
+  message(STATUS "Building without RDMA devices: no libibverbs. On Debian: apt install libibverbs-dev")
+endif()
 
 pkg_check_modules(glfw QUIET IMPORTED_TARGET glfw3>=3.3)
 clearframe_need(glfw_FOUND "GLFW" libglfw3-dev)

@@ -67,7 +67,8 @@ int run_command_line(std::span<const Command> commands, int argc, char** argv) {
     app.footer(
         "Without a command: demo where there is a display (DISPLAY or WAYLAND_DISPLAY is set),\n"
         "otherwise bench. Exit status: 0 good; 1 the run failed or a frame was lost or corrupt;\n"
-        "2 bad usage; 3 what was named or required cannot be had.");
+        "2 bad usage; 3 what was named or required cannot be had; 4 (doctor) something of the\n"
+        "real path is emulated or missing.");
     std::function<int()> chosen;
     std::function<int()> by_default;
     const char* default_name = nullptr;

@@ -36,6 +36,15 @@ const char* escape_of(Style style) {
     return "";
 }
 
+constexpr std::size_t default_columns = 80;
+
+// Of the terminal; the usual 80 where it is none or does not say.
+std::size_t columns_of(std::FILE* stream) {
+    winsize size{};
+    const bool known = ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return known ? size.ws_col : default_columns;
+}
+
 // UTF-8 text cut after `columns` characters.
 std::string_view cut(std::string_view text, std::size_t columns) {
     std::size_t i = 0;
@@ -73,12 +82,14 @@ void Terminal::check() const {
                                      : "Send it elsewhere, or take --quiet");
 }
 
+std::size_t Terminal::width() const {
+    return std::clamp<std::size_t>(columns_of(stream_), 40, default_columns);
+}
+
 void Terminal::progress(std::string_view text) {
     if (!is_terminal_)
         return;
-    winsize size{};
-    const bool known = ioctl(fileno(stream_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    const std::string_view shown = cut(text, known ? size.ws_col - 1u : 79u);
+    const std::string_view shown = cut(text, columns_of(stream_) - 1);
     std::fputs("\r\033[K", stream_);
     std::fwrite(shown.data(), 1, shown.size(), stream_);
     std::fflush(stream_);

@@ -1,6 +1,7 @@
 // Text for people: colours where there is a terminal that wants them, one line of progress.
 #pragma once
 
+#include <cstddef>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -21,6 +22,8 @@ public:
     void check() const;
 
     bool is_terminal() const noexcept { return is_terminal_; }
+    // Columns to lay text out in: 80, or what a narrower terminal has, 40 at least.
+    std::size_t width() const;
     std::string styled(std::string_view text, Style style) const;
     void line(std::string_view text); // and a newline; clears a progress line first
 

@@ -15,6 +15,7 @@ struct Candidate {
     std::string detail; // what it is, for people ("Mesa 25.0.7, software"); may be empty
     bool usable = false;
     std::string refusal;   // if not usable: why, and what would change that
+    std::string mend;      // the end of the refusal that says what would change it; may be empty
     bool emulated = false; // not the real thing: named wherever a figure made with it is shown
     std::string emulation; // if emulated: in what way ("memfd: the host's view is not changed")
 };

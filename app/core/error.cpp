@@ -7,12 +7,14 @@
 namespace clearframe {
 namespace {
 
+constexpr std::string_view full_stop = ". ";
+
 std::string line(std::string_view what, std::string_view native, std::string_view advice) {
     std::string text(what);
     if (!native.empty())
         text += fmt::format(": {}", native);
     if (!advice.empty())
-        text += fmt::format(". {}", advice);
+        text.append(full_stop).append(advice);
     return text;
 }
 
@@ -20,7 +22,17 @@ std::string line(std::string_view what, std::string_view native, std::string_vie
 
 Error::Error(Failure failure, std::string_view what, std::string_view native,
              std::string_view advice)
-    : std::runtime_error(line(what, native, advice)), failure_(failure) {}
+    : std::runtime_error(line(what, native, advice)),
+      failure_(failure),
+      reason_size_(line(what, native, {}).size()) {}
+
+std::string_view Error::advice() const noexcept {
+    std::string_view text = what();
+    text.remove_prefix(reason_size_);
+    if (!text.empty())
+        text.remove_prefix(full_stop.size());
+    return text;
+}
 
 std::string errno_text(int error) {
     const char* name = strerrorname_np(error);

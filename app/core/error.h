@@ -12,6 +12,7 @@ enum class Failure {
     run = 1,         // the run failed, or a frame was lost or corrupt
     usage = 2,       // the command line asks for something that makes no sense
     unavailable = 3, // what was named or required cannot be had on this machine
+    not_real = 4,    // doctor: something of the real path is emulated or missing
 };
 
 // Thrown by everything that sets up. The frame loop throws it too, but only to end the run.
@@ -24,9 +25,14 @@ public:
     Error(Failure failure, std::string_view what, std::string_view native, std::string_view advice);
 
     Failure failure() const noexcept { return failure_; }
+    // The two halves of what(): "WHAT: NATIVE", and "ADVICE", which may be empty. Valid as long as
+    // the Error.
+    std::string_view reason() const noexcept { return {what(), reason_size_}; }
+    std::string_view advice() const noexcept;
 
 private:
     Failure failure_;
+    std::size_t reason_size_;
 };
 
 // "ENOMEM (12: Cannot allocate memory)".

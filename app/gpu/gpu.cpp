@@ -1,6 +1,7 @@
 #include "gpu/gpu.h"
 
 #include "core/units.h"
+#include "gpu/choose_import.h"
 #include "gpu/renderer.h"
 #include "gpu/static_source.h"
 
@@ -9,63 +10,7 @@
 namespace clearframe {
 namespace {
 
-// A frame that is cheap to allocate and has rows, padding and both stamps like any other.
-constexpr std::uint32_t trial_side = 64;
-
 constexpr Nanoseconds fill_patience = 30'000'000'000; // one slot, on the slowest of devices
-
-constexpr const char* no_device =
-    "no Vulkan driver has a device. On Debian: apt install mesa-vulkan-drivers draws on the CPU";
-
-void choose_target(const GpuDevice& device, std::optional<TargetKind> wanted, ImportMethod& method,
-                   GpuInfo& info) {
-    method.modifiers = method.handle == HandleType::eDmaBufEXT &&
-                       device.has_extension(VK_EXT_IMAGE_DRM_FORMAT_MODIFIER_EXTENSION_NAME) &&
-                       image_refusal(device, method.handle, true).empty();
-    info.target_reason = wanted == TargetKind::buffer
-                             ? "asked for"
-                             : image_refusal(device, method.handle, method.modifiers);
-    if (wanted == TargetKind::image && !info.target_reason.empty())
-        throw Error(Failure::unavailable,
-                    fmt::format("GPU {} cannot render into an image", device.name()),
-                    info.target_reason, {});
-    method.target = info.target_reason.empty() ? TargetKind::image : TargetKind::buffer;
-    info.target = method.target;
-    info.uses_modifiers = method.modifiers && method.target == TargetKind::image;
-}
-
-void try_import(const GpuDevice& device, const Heap& heap, const ImportMethod& method) {
-    ExposureMeter meter;
-    const FrameLayout layout = device_frame_layout(device, method, trial_side, trial_side);
-    const Exposure exposure = heap.is_shared_heap() ? Exposure::shared : Exposure::private_memory;
-    const DmaBuf slot = heap.allocate(layout.slot_bytes, exposure, meter);
-    const ImportedSlot imported(device, method, slot, layout);
-}
-
-// Finds out how slots of `heap` reach `device`, by importing one. Throws Error: unavailable.
-ImportMethod choose_method(const GpuDevice& device, const Heap& heap, const GpuOptions& options,
-                           GpuInfo& info) {
-    std::string reasons = options.import == ImportKind::host_pointer ? "asked for" : "";
-    for (const HandleType handle : handle_types(heap.makes_dma_bufs(), options.import)) {
-        std::string reason = import_refusal(device, heap.name(), heap.makes_dma_bufs(), handle);
-        if (reason.empty()) {
-            ImportMethod method{.handle = handle};
-            choose_target(device, options.target, method, info);
-            try {
-                try_import(device, heap, method);
-                info.import = import_kind(handle);
-                info.import_reason = reasons;
-                return method;
-            } catch (const Error& error) {
-                reason = error.what();
-            }
-        }
-        reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ", reason);
-    }
-    throw Error(Failure::unavailable,
-                fmt::format("GPU {} cannot use memory of heap {}", device.name(), heap.name()),
-                reasons, {});
-}
 
 GpuInfo describe(const GpuDevice& device, const Heap& heap, bool validation) {
     GpuInfo info;
@@ -88,7 +33,7 @@ struct Gpu::Opened {
            const Heap& heap, const GpuOptions& options, GpuInfo& info)
         : device(instance, instance->devices().at(index)) {
         info = describe(device, heap, options.validation);
-        method = choose_method(device, heap, options, info);
+        method = choose_import(device, heap, options, info);
     }
 
     GpuDevice device;
@@ -111,12 +56,14 @@ std::vector<Candidate> Gpu::probe(const Heap& heap, const GpuOptions& options) {
                 candidate.emulation = info.emulation;
             } catch (const Error& error) {
                 candidate.refusal = error.what();
+                candidate.mend = error.advice();
             }
         }
         if (candidates.empty())
-            candidates.push_back({.name = "vulkan", .refusal = no_device});
+            candidates.push_back(no_device());
     } catch (const Error& error) {
-        candidates.push_back({.name = "vulkan", .refusal = error.what()});
+        candidates.push_back(
+            {.name = "vulkan", .refusal = error.what(), .mend = std::string(error.advice())});
     }
     candidates.push_back(none());
     return candidates;
@@ -134,7 +81,7 @@ Gpu::Gpu(std::size_t index, const Heap& heap, const GpuOptions& options) {
     const auto instance = std::make_shared<const VulkanInstance>(options.validation);
     if (index >= instance->devices().size())
         throw Error(Failure::unavailable, fmt::format("there is no Vulkan device {}", index), {},
-                    instance->devices().empty() ? no_device : std::string_view{});
+                    instance->devices().empty() ? no_device().refusal : std::string_view{});
     opened_ = std::make_unique<const Opened>(instance, index, heap, options, info_);
 }
 

@@ -7,11 +7,14 @@
 #include <fcntl.h>
 #include <system_error>
 #include <unistd.h>
+#include <zlib.h>
 
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -47,6 +50,16 @@ std::uint64_t sev_status(const fs::path& root) {
     if (!fd || ::pread(fd.get(), &status, sizeof(status), msr_amd64_sev) != sizeof(status))
         return 0;
     return status;
+}
+
+// The whole of a file, which may be compressed; empty where it cannot be read.
+std::string read_gzip(const fs::path& path) {
+    const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rbe"), gzclose);
+    std::string text;
+    std::array<char, 65536> piece;
+    for (int got = 0; file && (got = gzread(file.get(), piece.data(), piece.size())) > 0;)
+        text.append(piece.data(), static_cast<std::size_t>(got));
+    return text;
 }
 
 } // namespace
@@ -92,19 +105,26 @@ bool kernel_at_least(std::string_view release, int major, int minor) {
     return its_major != major ? its_major > major : its_minor >= minor;
 }
 
-std::optional<bool> kernel_built_with(std::string_view symbol, const fs::path& root) {
+KernelConfig::KernelConfig(const fs::path& root) {
     const std::string release = kernel_release(root);
-    for (const fs::path& path :
-         {root / "boot" / ("config-" + release), root / "lib/modules" / release / "config"}) {
-        std::ifstream file(path);
-        if (!file)
+    for (const fs::path& path : {fs::path("proc/config.gz"), "boot" / fs::path("config-" + release),
+                                 "lib/modules" / fs::path(release) / "config"}) {
+        text_ = read_gzip(root / path);
+        if (text_.empty())
             continue;
-        for (std::string line; std::getline(file, line);)
-            if (line.starts_with(symbol) && line.substr(symbol.size()).starts_with("="))
-                return !line.ends_with("=n");
-        return false;
+        source_ = "/" + path.string();
+        return;
     }
-    return std::nullopt;
+}
+
+std::optional<bool> KernelConfig::has(std::string_view symbol) const {
+    if (source_.empty())
+        return std::nullopt;
+    std::istringstream lines(text_);
+    for (std::string line; std::getline(lines, line);)
+        if (line.starts_with(symbol) && line.substr(symbol.size()).starts_with("="))
+            return !line.ends_with("=n");
+    return false;
 }
 
 } // namespace clearframe

@@ -26,9 +26,21 @@ std::string kernel_release(const std::filesystem::path& root = "/");
 // Whether `release` is of Linux major.minor or later; one that cannot be read counts as later.
 bool kernel_at_least(std::string_view release, int major, int minor);
 
-// Whether the running kernel was built with `symbol` ("CONFIG_UDMABUF"); empty where no readable
-// file says how it was built.
-std::optional<bool> kernel_built_with(std::string_view symbol,
-                                      const std::filesystem::path& root = "/");
+// How the running kernel was built, as far as it says: /proc/config.gz, /boot/config-RELEASE or
+// /lib/modules/RELEASE/config, the first of them that can be read.
+class KernelConfig {
+public:
+    explicit KernelConfig(const std::filesystem::path& root = "/");
+
+    // The file that was read; empty where none could be.
+    const std::string& source() const noexcept { return source_; }
+    // Whether it was built with `symbol` ("CONFIG_UDMABUF"), as a module or not; empty where no
+    // readable file says so.
+    std::optional<bool> has(std::string_view symbol) const;
+
+private:
+    std::string source_;
+    std::string text_;
+};
 
 } // namespace clearframe

@@ -51,9 +51,9 @@ std::unique_ptr<Heap> open_known(const KnownHeap& known, const fs::path& root) {
     return std::make_unique<DmaHeap>(known.name, known.is_shared_heap(), root);
 }
 
-// What may be allocated now: the available memory but for a sixteenth of all there is, which stays
-// with the rest of the machine.
-std::uint64_t read_free_memory() {
+} // namespace
+
+std::uint64_t free_memory() {
     std::ifstream file("/proc/meminfo");
     std::uint64_t total = 0;
     std::string name, unit;
@@ -66,10 +66,8 @@ std::uint64_t read_free_memory() {
     return std::numeric_limits<std::uint64_t>::max();
 }
 
-} // namespace
-
 void check_memory(std::string_view what, std::uint64_t bytes, Failure failure) {
-    if (const std::uint64_t free = read_free_memory(); bytes > free)
+    if (const std::uint64_t free = free_memory(); bytes > free)
         throw_errno(ENOMEM, fmt::format("{} of {} free", what, bytes_text(free)),
                     shortage_advice(ENOMEM), failure);
 }
@@ -105,6 +103,7 @@ std::vector<Candidate> probe_heaps(const fs::path& root) {
             candidate.usable = true;
         } catch (const Error& error) {
             candidate.refusal = error.what();
+            candidate.mend = error.advice();
         }
         candidates.push_back(std::move(candidate));
     }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,12 +33,20 @@ public:
     // True for the heaps whose memory the host can read in a confidential guest.
     bool is_shared_heap() const noexcept { return is_shared_heap_; }
 
+    // The most bytes that one buffer of this heap may have by a rule of its own, whatever memory is
+    // free; empty where there is none.
+    std::optional<std::uint64_t> largest_buffer() const noexcept { return largest_buffer_; }
+
     // A zeroed buffer of at least `bytes` bytes, rounded up to whole pages, close-on-exec.
     // `exposure` says which part the memory plays; a shared heap refuses to play private memory.
     // May block for as long as the kernel takes to find and convert the pages. Throws Error: size
     // 0 or more than the address space allows, no file descriptors, no memory (a sixteenth of the
     // machine's is left to others).
     DmaBuf allocate(std::size_t bytes, Exposure exposure, ExposureMeter& meter) const;
+
+    // The kernel's part of allocate() alone, for measuring it: the caller has checked the memory,
+    // and that `bytes` is a whole number of pages, not 0. Nobody counts or zeroes what it gives.
+    UniqueFd allocate_pages(std::size_t bytes) const { return do_allocate(bytes); }
 
 protected:
     Heap(std::string name, bool makes_dma_bufs, bool is_shared_heap)
@@ -52,11 +61,17 @@ private:
     std::string name_;
     bool makes_dma_bufs_;
     bool is_shared_heap_;
+
+protected:
+    std::optional<std::uint64_t> largest_buffer_;
 };
 
-// Throws Error (`failure`, ENOMEM, "WHAT of SO MANY free") unless `bytes` can be had now and a
-// sixteenth of the machine's memory still stays with others: the kernel would rather kill a process
-// than refuse it a page.
+// Bytes that may be allocated now: the memory that is available, but for a sixteenth of the
+// machine's. The largest number where the kernel does not say.
+std::uint64_t free_memory();
+
+// Throws Error (`failure`, ENOMEM, "WHAT of SO MANY free") unless `bytes` are free: the
+// kernel would rather kill a process than refuse it a page.
 void check_memory(std::string_view what, std::uint64_t bytes, Failure failure);
 
 // Every heap this program knows, best first: system_cc_shared, system_cc_decrypted, system,

@@ -72,7 +72,9 @@ UniqueFd DmaHeap::do_allocate(std::size_t bytes) const {
 
 UdmabufHeap::UdmabufHeap(const fs::path& root)
     : Heap("udmabuf", true, false), device_(open_node(name(), root / "dev/udmabuf", O_RDWR, root)) {
-    std::ifstream(root / "sys/module/udmabuf/parameters/size_limit_mb") >> limit_;
+    std::ifstream file(root / "sys/module/udmabuf/parameters/size_limit_mb");
+    if (std::uint64_t mebibytes = 0; file >> mebibytes)
+        largest_buffer_ = mebibytes * MiB;
 }
 
 UniqueFd UdmabufHeap::do_allocate(std::size_t bytes) const {
@@ -88,11 +90,11 @@ UniqueFd UdmabufHeap::do_allocate(std::size_t bytes) const {
     if (fd)
         return fd;
     const int error = errno;
-    if (error == EINVAL && !limit_.empty())
+    if (error == EINVAL && largest_buffer())
         throw_allocation(error, *this, "UDMABUF_CREATE", bytes,
                          fmt::format("One buffer may have {} MiB: raise "
                                      "/sys/module/udmabuf/parameters/size_limit_mb",
-                                     limit_));
+                                     *largest_buffer() / MiB));
     throw_allocation(error, *this, "UDMABUF_CREATE", bytes);
 }
 

@@ -29,7 +29,6 @@ public:
 private:
     UniqueFd do_allocate(std::size_t bytes) const override;
     UniqueFd device_;
-    std::string limit_; // of one buffer, as udmabuf's module parameter says; empty if unknown
 };
 
 // Memfds, for machines without dma-bufs.

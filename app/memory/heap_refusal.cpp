@@ -27,10 +27,10 @@ std::string not_permitted(std::string_view heap, const fs::path& node) {
 
 // The node is not there although this machine should have the heap: what the kernel's build says.
 std::string not_built(std::string_view symbol, const fs::path& root) {
-    const std::optional<bool> built = kernel_built_with(symbol, root);
+    const std::optional<bool> built = KernelConfig(root).has(symbol);
     if (!built)
-        return fmt::format("The kernel may lack {}=y (zgrep it in /proc/config.gz), or a container "
-                           "may hide the node",
+        return fmt::format("The kernel may lack {}=y (neither /proc/config.gz nor a file in /boot "
+                           "says), or a container may hide the node",
                            symbol);
     if (*built)
         return fmt::format("The kernel has {}: in a container, start it with this device", symbol);

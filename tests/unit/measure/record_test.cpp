@@ -1,14 +1,11 @@
 #include "measure/record.h"
-#include "support/files.h"
+#include "unit/measure/schema.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <sys/wait.h>
-
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
 namespace clearframe {
@@ -370,43 +367,9 @@ TEST(RunRecord, Csv) {
                                      "none,staging,3,250,0.5,4,heap;gpu\n");
 }
 
-// Runs results_schema.py; what it prints ends up in `output`.
-int check_schema(std::string_view arguments, std::string& output) {
-    const std::filesystem::path here = std::filesystem::path(__FILE__).parent_path();
-    const std::string command =
-        fmt::format("/usr/bin/python3 '{}' {} 2>&1", (here / "results_schema.py").string(),
-                    fmt::format(fmt::runtime(arguments),
-                                (here / "../../../docs/results.schema.json").string()));
-    FILE* pipe = ::popen(command.c_str(), "r");
-    if (!pipe)
-        return -1;
-    for (int c = 0; (c = std::fgetc(pipe)) != EOF;)
-        output += static_cast<char>(c);
-    const int status = ::pclose(pipe);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-class ResultsSchema : public ::testing::Test {
+class ResultsSchema : public test::SchemaTest {
 protected:
-    void SetUp() override {
-        std::string output;
-        const int status = check_schema("'{}'", output);
-        if (status == 77 || status == 127)
-            GTEST_SKIP() << "the schema cannot be checked without /usr/bin/python3 and its module "
-                            "jsonschema (apt install python3-jsonschema)";
-        ASSERT_EQ(status, 0) << output;
-    }
-
-    // Whether the schema, tested with every spoilt copy of it too, takes a record.
-    bool accepts(const std::string& json, std::string_view option, std::string& output) {
-        test::write_file(directory_ / "record.json", json);
-        return check_schema(
-                   fmt::format("{} '{{}}' '{}'", option, (directory_ / "record.json").string()),
-                   output) == 0;
-    }
-
-private:
-    test::TemporaryDirectory directory_;
+    ResultsSchema() : SchemaTest("results.schema.json") {}
 };
 
 TEST_F(ResultsSchema, TakesWhatIsWrittenAndNothingElse) {

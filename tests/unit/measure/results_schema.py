@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Holds result files against docs/results.schema.json.
+"""Holds result files against their schema, docs/*.schema.json.
 
     results_schema.py [--strict] SCHEMA FILE...
 
@@ -19,6 +19,8 @@ except ImportError:
     sys.exit(77)
 
 OPTIONAL = {("stages_us",)}  # objects whose every field may be absent
+SIGNED = {("conversions", "allocate_us"), ("conversions", "free_us")}  # may be below 0
+NULLABLE = {("real_path", "heap"), ("real_path", "gpu"), ("real_path", "nic")}  # names, or null
 FREE = {"config"}  # objects whose fields the schema does not know
 
 
@@ -41,6 +43,10 @@ def at(value, way):
     return value
 
 
+def name_of(way, key):
+    return way[:1] + (key,)
+
+
 def spoilt(record):
     """Copies of the record that are no valid records, each with what was done to it."""
     for way in objects(record):
@@ -54,9 +60,9 @@ def spoilt(record):
             if isinstance(value, bool):
                 others = [1, "true", None]
             elif isinstance(value, (int, float)):
-                others = [-1, str(value), True]
+                others = [str(value), True] + ([] if name_of(way, key) in SIGNED else [-1])
             elif isinstance(value, str):
-                others = [1, None]
+                others = [1] + ([] if name_of(way, key) in NULLABLE else [None])
             elif isinstance(value, list):
                 others = ["", None, [1.5]]
             for other in others:

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <zlib.h>
+
 #include <cstdint>
 #include <string>
 
@@ -99,15 +101,32 @@ TEST(Guest, KernelAtLeast) {
 TEST(Guest, KernelBuild) {
     Machine machine;
     machine.kernel("7.3");
-    EXPECT_EQ(kernel_built_with("CONFIG_UDMABUF", machine.root()), std::nullopt);
+    EXPECT_EQ(KernelConfig(machine.root()).has("CONFIG_UDMABUF"), std::nullopt);
     machine.file("lib/modules/7.3/config", "CONFIG_UDMABUF_OTHER=y\nCONFIG_UDMABUF=y\n"
                                            "# CONFIG_DMABUF_HEAPS is not set\nCONFIG_OFF=n\n");
-    EXPECT_EQ(kernel_built_with("CONFIG_UDMABUF", machine.root()), true);
-    EXPECT_EQ(kernel_built_with("CONFIG_DMABUF_HEAPS", machine.root()), false);
-    EXPECT_EQ(kernel_built_with("CONFIG_OFF", machine.root()), false);
-    EXPECT_EQ(kernel_built_with("CONFIG_NEVER_HEARD_OF", machine.root()), false);
+    EXPECT_EQ(KernelConfig(machine.root()).has("CONFIG_UDMABUF"), true);
+    EXPECT_EQ(KernelConfig(machine.root()).has("CONFIG_DMABUF_HEAPS"), false);
+    EXPECT_EQ(KernelConfig(machine.root()).has("CONFIG_OFF"), false);
+    EXPECT_EQ(KernelConfig(machine.root()).has("CONFIG_NEVER_HEARD_OF"), false);
+    EXPECT_EQ(KernelConfig(machine.root()).source(), "/lib/modules/7.3/config");
     machine.file("boot/config-7.3", "CONFIG_DMABUF_HEAPS=y\n");
-    EXPECT_EQ(kernel_built_with("CONFIG_DMABUF_HEAPS", machine.root()), true);
+    EXPECT_EQ(KernelConfig(machine.root()).has("CONFIG_DMABUF_HEAPS"), true);
+    EXPECT_EQ(KernelConfig(machine.root()).source(), "/boot/config-7.3");
+}
+
+// The running kernel's own word comes first.
+TEST(Guest, KernelBuildOfProc) {
+    Machine machine;
+    machine.kernel("7.3").file("boot/config-7.3", "CONFIG_UDMABUF=y\n").file("proc/config.gz");
+    const std::string file = (machine.root() / "proc/config.gz").string();
+    const gzFile packed = gzopen(file.c_str(), "wb");
+    ASSERT_TRUE(packed);
+    EXPECT_GT(gzputs(packed, "# CONFIG_UDMABUF is not set\nCONFIG_RDMA_RXE=m\n"), 0);
+    ASSERT_EQ(gzclose(packed), Z_OK);
+    const KernelConfig config(machine.root());
+    EXPECT_EQ(config.source(), "/proc/config.gz");
+    EXPECT_EQ(config.has("CONFIG_UDMABUF"), false);
+    EXPECT_EQ(config.has("CONFIG_RDMA_RXE"), true);
 }
 
 } // namespace

@@ -13,6 +13,7 @@ namespace {
 using test::FileSizeLimit;
 using test::Machine;
 using test::open_descriptors;
+using test::Unprivileged;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -108,21 +109,6 @@ TEST(Heaps, OrdinaryHeapsNeedTheirKernelOptions) {
     EXPECT_THAT(refusal(machine, "udmabuf"),
                 AllOf(HasSubstr("has CONFIG_UDMABUF"), HasSubstr("container")));
 }
-
-// Becomes "nobody" until the end of the scope, where it may.
-class Unprivileged {
-public:
-    Unprivileged() { changed_ = geteuid() == 0 && seteuid(65534) == 0; }
-    Unprivileged(const Unprivileged&) = delete;
-    Unprivileged& operator=(const Unprivileged&) = delete;
-    ~Unprivileged() {
-        if (changed_ && seteuid(0) != 0)
-            std::abort();
-    }
-
-private:
-    bool changed_;
-};
 
 TEST(Heaps, NodeThatMayNotBeOpened) {
     Machine machine;

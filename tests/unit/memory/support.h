@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -61,6 +62,21 @@ public:
 private:
     sighandler_t handler_;
     ResourceLimit limit_;
+};
+
+// Becomes "nobody" until the end of the scope, where it may.
+class Unprivileged {
+public:
+    Unprivileged() { changed_ = geteuid() == 0 && seteuid(65534) == 0; }
+    Unprivileged(const Unprivileged&) = delete;
+    Unprivileged& operator=(const Unprivileged&) = delete;
+    ~Unprivileged() {
+        if (changed_ && seteuid(0) != 0)
+            std::abort();
+    }
+
+private:
+    bool changed_;
 };
 
 // A directory that stands in for "/": a picture of another machine.
