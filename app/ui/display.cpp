@@ -66,11 +66,6 @@ private:
     std::size_t next_ = 0;
 };
 
-std::unique_ptr<Window> open_window(const DisplayOptions& options) {
-    return options.window ? std::make_unique<Window>(options.width, options.height, options.scale)
-                          : nullptr;
-}
-
 std::shared_ptr<const VulkanInstance> open_instance(const DisplayOptions& options,
                                                     const Window* window) {
     return std::make_shared<const VulkanInstance>(
@@ -107,9 +102,10 @@ std::unique_ptr<const GpuDevice> open_device(const std::shared_ptr<const VulkanI
 } // namespace
 
 struct Display::Parts {
-    explicit Parts(const DisplayOptions& wanted)
+    // `opened`: null for none.
+    Parts(const DisplayOptions& wanted, std::unique_ptr<Window> opened)
         : options(wanted),
-          window(open_window(options)),
+          window(std::move(opened)),
           instance(open_instance(options, window.get())),
           surface(window ? window->make_surface(instance->handle())
                          : vk::raii::SurfaceKHR(nullptr)),
@@ -209,7 +205,12 @@ void Display::Parts::draw(const Panel& panel, const Snapshot& snapshot, vk::Exte
     canvas->draw(extent, pictures, *renderer, *laid_out);
 }
 
-Display::Display(const DisplayOptions& options) : parts_(std::make_unique<Parts>(options)) {}
+Display::Display(const DisplayOptions& options) {
+    std::unique_ptr<Window> window;
+    if (options.window)
+        window = std::make_unique<Window>(options.width, options.height, options.scale);
+    parts_ = std::make_unique<Parts>(options, std::move(window));
+}
 Display::~Display() = default;
 
 FrameViews& Display::views() { return parts_->views; }

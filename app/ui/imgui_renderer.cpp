@@ -46,7 +46,7 @@ vk::raii::Pipeline make_pipeline(const GpuDevice& device, const vk::raii::Pipeli
 // A buffer of at least `bytes`, with room to grow; what it held is lost when it is made anew.
 void grow(const GpuDevice& device, HostBuffer& buffer, std::size_t bytes,
           vk::BufferUsageFlags usage) {
-    constexpr std::size_t least = 64 * 1024;
+    constexpr std::size_t least = 65536;
     if (buffer.bytes.size() < bytes)
         buffer = HostBuffer(device, std::max(std::bit_ceil(bytes), least), usage);
 }
