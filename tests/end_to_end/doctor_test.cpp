@@ -120,6 +120,9 @@ Command as_nobody(Command command, const TemporaryDirectory& directory) {
     arguments.insert(arguments.end(), command.arguments.begin(), command.arguments.end());
     command.arguments = std::move(arguments);
     command.program = "/usr/bin/setpriv";
+    // Nor may nobody read the sanitizers' suppressions there; no driver is loaded that needs them.
+    for (const char* options : {"LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"})
+        command.environment[options] = std::nullopt;
     if (command.directory.empty())
         command.directory = directory.path();
     return command;
