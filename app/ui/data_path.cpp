@@ -134,7 +134,7 @@ void draw_data_path(const Pen& pen, const Box& box, const Snapshot& now) {
         const Box row = inside.take_top(row_height);
         const Colour colour = path_colour(path.name);
         path_mark(pen, {row.x + 4, row.middle_y()}, path.name);
-        pen.text(theme.strong, {row.x + 13, row.middle_y()}, colour, path.name);
+        pen.fitted(theme.strong, {row.x + 13, row.middle_y()}, colour, path.name, label_width - 17);
         const Way way = way_of(now, path);
         const float high = std::min(42.0f, row.height - 8);
         const auto station_box = [&](const Station& station) {

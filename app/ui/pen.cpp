@@ -167,7 +167,9 @@ std::string short_number(double value) {
         return value < 1e18 ? grouped(static_cast<std::uint64_t>(std::llround(value))) : "–";
     if (value >= 9.995)
         return fmt::format("{:.1f}", value);
-    return fmt::format("{:.2f}", value);
+    if (value >= 0.0995 || value <= 0)
+        return fmt::format("{:.2f}", value);
+    return fmt::format("{:.3f}", value);
 }
 
 std::string ms_text(double microseconds) { return short_number(microseconds / 1000) + " ms"; }

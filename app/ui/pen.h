@@ -102,7 +102,7 @@ void tooltip(const Theme& theme, std::string_view heading, std::string_view body
 
 // "48,213".
 std::string grouped(std::uint64_t number);
-// Three significant digits at most, as they are read: "0.66", "12.5", "119".
+// Three significant digits or so, as they are read: "0.013", "0.66", "12.5", "119".
 std::string short_number(double value);
 // "0.66 ms" of microseconds.
 std::string ms_text(double microseconds);

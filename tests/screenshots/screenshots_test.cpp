@@ -91,6 +91,8 @@ struct Shot {
     }
 };
 
+void PrintTo(const Shot& shot, std::ostream* out) { *out << shot.name(); }
+
 std::vector<Shot> shots() {
     std::vector<Shot> all;
     for (const std::string& state : state_names(folder / "states"))

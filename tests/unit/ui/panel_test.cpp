@@ -335,6 +335,8 @@ TEST(Pen, WritesNumbersAsTheyAreRead) {
     EXPECT_EQ(grouped(48213), "48,213");
     EXPECT_EQ(grouped(1234567), "1,234,567");
     EXPECT_EQ(short_number(0.664), "0.66");
+    EXPECT_EQ(short_number(0.0042), "0.004");
+    EXPECT_EQ(short_number(0), "0.00");
     EXPECT_EQ(short_number(12.54), "12.5");
     EXPECT_EQ(short_number(9.999), "10.0");
     EXPECT_EQ(short_number(119.4), "119");
