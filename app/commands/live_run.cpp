@@ -258,6 +258,7 @@ Snapshot LiveRun::snapshot() const {
         snapshot.parts = described_;
         snapshot.choices = choices_;
         snapshot.settings = settings_;
+        snapshot.asked = wanted_;
         snapshot.limits = limits_;
         views = views_;
         present = present_;

@@ -344,6 +344,7 @@ Snapshot snapshot_from_json(std::string_view text, std::string_view name) {
                  .panel_ms = cost["panel_ms"].real(),
                  .draw_ms = cost["draw_ms"].real()},
     };
+    snapshot.asked = snapshot.settings;
     for (const Value& path : json["paths"].elements(most_paths))
         snapshot.paths.push_back(read_path(path));
     return snapshot;

@@ -86,6 +86,7 @@ struct Snapshot {
 
     DemoChoices choices;
     DemoSettings settings; // in force
+    DemoSettings asked;    // last asked for, and in force soon; a recording's are its settings
     std::uint32_t stride = 0;
     std::uint64_t frame_bytes = 0; // header to trailer
     std::uint32_t seed = 0;

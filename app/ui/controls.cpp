@@ -123,7 +123,6 @@ void draw_ring(const Pen& pen, Row& row, const Snapshot& now, DemoSettings& want
     const auto least = static_cast<float>(now.choices.least_ring);
     const auto most =
         static_cast<float>(std::max(now.choices.most_ring, now.choices.least_ring + 1));
-    const std::string value = fmt::format("{} slots", now.settings.ring);
     const Theme& theme = pen.theme;
     const Box track{row.x() + 4, row.box().middle_y() - 2, row.end() - row.x() - 78, 4};
     const Box area{track.x - 6, row.box().y, track.width + 12, row.box().height};
@@ -140,7 +139,7 @@ void draw_ring(const Pen& pen, Row& row, const Snapshot& now, DemoSettings& want
     pen.disc({track.x + track.width * share, track.middle_y()}, touched.held ? 8 : 7,
              colours::text);
     pen.text(theme.small, {row.end(), row.box().middle_y()}, colours::text,
-             touched.held ? fmt::format("{} slots", wanted.ring) : value, Align::right);
+             fmt::format("{} slots", wanted.ring), Align::right);
 }
 
 void set_ring(DemoSettings& wanted, const DemoChoices& choices, bool more) {

@@ -58,7 +58,9 @@ Heights heights(float roomy, std::size_t paths) {
 
 PanelActions Panel::draw(const Snapshot& now, const Theme& theme, std::span<const Key> keys) {
     PanelActions actions;
-    DemoSettings wanted = now.settings;
+    // What is changed now goes on from what was asked for before, though it may not be in force
+    // yet.
+    DemoSettings wanted = now.asked;
     for (const Key key : keys)
         press_key(key, now, wanted, actions, help_open_);
 
@@ -111,7 +113,7 @@ PanelActions Panel::draw(const Snapshot& now, const Theme& theme, std::span<cons
         draw_help(Pen(theme, *ImGui::GetForegroundDrawList()), window);
     end_window();
 
-    if (wanted != now.settings)
+    if (wanted != now.asked)
         actions.settings = std::move(wanted);
     return actions;
 }

@@ -224,14 +224,27 @@ TEST(Panel, EachKeyChangesItsSetting) {
 TEST(Panel, KeysStayWithinWhatCanBe) {
     Snapshot snapshot = state("running");
     Bench bench({1280, 720, 1});
-    snapshot.settings.ring = snapshot.choices.least_ring;
+    snapshot.asked.ring = snapshot.choices.least_ring;
     EXPECT_FALSE(bench.draw(snapshot, {U'['}).settings);
-    snapshot.settings.ring = snapshot.choices.most_ring;
+    snapshot.asked.ring = snapshot.choices.most_ring;
     EXPECT_FALSE(bench.draw(snapshot, {U']'}).settings);
     snapshot.choices.nic_rate = false;
     EXPECT_FALSE(bench.draw(snapshot, {U'n'}).settings);
     EXPECT_FALSE(bench.draw(state("zero-copy-alone"), {U'1'}).settings) << "one path must stay";
     EXPECT_FALSE(bench.draw(state("no-gpu"), {U'c'}).settings) << "there is no other scene";
+}
+
+// Keys that come faster than changes take effect add up.
+TEST(Panel, AChangeGoesOnFromWhatWasAskedForBefore) {
+    Snapshot snapshot = state("running");
+    Bench bench({1280, 720, 1});
+    snapshot.asked = *bench.draw(snapshot, {U'v'}).settings;
+    EXPECT_EQ(snapshot.settings.verify, "sampled");
+    const PanelActions actions = bench.draw(snapshot, {U'v', U'c'});
+    ASSERT_TRUE(actions.settings);
+    EXPECT_EQ(actions.settings->verify, "off");
+    EXPECT_EQ(actions.settings->scene, "test-card");
+    EXPECT_FALSE(bench.draw(snapshot).settings);
 }
 
 TEST(Panel, HelpOpensAndCloses) {
