@@ -10,7 +10,7 @@
 namespace clearframe {
 
 // How long the device may take for what a person is to see; past it, it hangs.
-inline constexpr std::uint64_t drawing_patience_ns = 5'000'000'000;
+inline constexpr std::uint64_t drawing_patience_ns = 60'000'000'000;
 
 // One command buffer, recorded anew each time. Used by one thread. `device` must outlive it.
 class Commands {
@@ -27,7 +27,7 @@ public:
     // Submits what has been recorded, after `wait` (if there is one), signalling `signal`. Throws
     // vk::SystemError.
     void submit(vk::Semaphore wait = {}, vk::Semaphore signal = {});
-    // Returns when the device has done what was submitted. Throws vk::SystemError (also after 5 s),
+    // Returns when the device has done what was submitted. Throws vk::SystemError (also after a minute),
     // once nothing is in flight any more.
     void finish();
 

@@ -71,7 +71,7 @@ public:
     // Scales the frame in `slot` into the view, as large as it fits and in the middle, with black
     // beside it: a whole multiple, or less and averaged (shaders/view.frag). Returns when the
     // GPU has read the slot for the last time: the caller may then give it back. Throws Error
-    // (device lost; nothing within 5 s).
+    // (device lost; nothing within a minute).
     void draw(std::size_t view, const ViewedSlots& slots, std::uint32_t slot);
 
     // The view's picture, in layout TRANSFER_SRC_OPTIMAL; null before the first draw(). Format
