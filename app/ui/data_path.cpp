@@ -42,7 +42,9 @@ struct Way {
 Way way_of(const Snapshot& now, const PathSnapshot& path) {
     const bool confidential = now.environment.guest != "none" && !now.environment.guest.empty();
     const std::string shared = confidential ? "host reads it" : "plays shared";
-    const std::string hidden = confidential ? "encrypted" : "plays private";
+    const std::string hidden = !confidential                        ? "plays private"
+                               : now.environment.guest == "unknown" ? "private"
+                                                                    : "encrypted";
     const Part* nic = now.part("nic");
     const Part* gpu = now.part("gpu");
     const bool draws = now.settings.scene != "none";

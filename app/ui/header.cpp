@@ -34,6 +34,10 @@ Chip guest_chip(const Snapshot& now) {
         return {"Guest", "ordinary", "not confidential",
                 "This machine is not a confidential VM: its host, if there is one, can read all of "
                 "its memory anyway. Memory that is called shared or private here plays its part."};
+    if (guest == "unknown")
+        return {"Guest", "confidential", "kind unknown",
+                "There is a heap of shared memory, but neither SEV nor TDX shows itself: a kind "
+                "that this program does not know, or a test guest, in which nothing is encrypted."};
     return {"Guest", guest, "",
             "A confidential VM: the host reads only the memory that is shared with it."};
 }

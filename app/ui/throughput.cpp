@@ -44,18 +44,23 @@ double highest(const Snapshot& now) {
     return most;
 }
 
+// Decimals that it takes to tell multiples of `step` apart.
+int decimals_for(double step) {
+    int decimals = 0;
+    for (double whole = step; decimals < 6 && std::abs(whole - std::round(whole)) > 1e-6;
+         whole *= 10)
+        ++decimals;
+    return decimals;
+}
+
 void draw_axes(const Pen& pen, const Plot& plot, double step) {
     const Theme& theme = pen.theme;
+    const int decimals = decimals_for(step);
     for (double rate = 0; rate <= plot.most * 1.0001; rate += step) {
         const float y = plot.y(rate);
         pen.line({plot.box.x, y}, {plot.box.right(), y}, colours::grid);
         pen.text(theme.mono_small, {plot.box.x - 8, y}, colours::dim,
-                 step >= 1 && step == std::floor(step) ? fmt::format("{:.0f}", rate)
-                                                       : fmt::format("{:.{}f}", rate,
-                                                                     step < 0.1     ? 2
-                                                                     : step == 0.25 ? 2
-                                                                                    : 1),
-                 Align::right);
+                 fmt::format("{:.{}f}", rate, decimals), Align::right);
     }
     for (int seconds = 0; seconds <= 30; seconds += 5) {
         const float x = plot.box.right() - plot.box.width * static_cast<float>(seconds) / span_s;
