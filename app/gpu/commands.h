@@ -27,8 +27,8 @@ public:
     // Submits what has been recorded, after `wait` (if there is one), signalling `signal`. Throws
     // vk::SystemError.
     void submit(vk::Semaphore wait = {}, vk::Semaphore signal = {});
-    // Returns when the device has done what was submitted. Throws vk::SystemError (also after a minute),
-    // once nothing is in flight any more.
+    // Returns when the device has done what was submitted. Throws vk::SystemError (also after a
+    // minute), once nothing is in flight any more.
     void finish();
 
 private:

@@ -32,7 +32,7 @@ constexpr std::size_t block = 4 * line;
 
 // 2 KiB ahead measures best: the CPU's own prefetcher stops at the end of each page. Which hint is
 // better differs between CPUs, and by more than a factor of two.
-template <int hint>
+template <auto hint>
 [[gnu::always_inline]] inline void prefetch_ahead(const std::byte* source) {
     for (std::size_t i = 0; i < block; i += line)
         _mm_prefetch(reinterpret_cast<const char*>(source) + 2 * KiB + i, hint);
@@ -53,7 +53,7 @@ void copy_streaming(std::byte* target, const std::byte* source, std::size_t byte
     _mm_sfence();
 }
 
-template <int hint>
+template <auto hint>
 void stream_sse2(std::byte* target, const std::byte* source, std::size_t blocks) {
     for (; blocks > 0; --blocks, target += block, source += block) {
         prefetch_ahead<hint>(source);
@@ -65,7 +65,7 @@ void stream_sse2(std::byte* target, const std::byte* source, std::size_t blocks)
     }
 }
 
-template <int hint>
+template <auto hint>
 [[gnu::target("avx2")]] void stream_avx2(std::byte* target, const std::byte* source,
                                          std::size_t blocks) {
     for (; blocks > 0; --blocks, target += block, source += block) {
@@ -78,7 +78,7 @@ template <int hint>
     }
 }
 
-template <int hint>
+template <auto hint>
 [[gnu::target("avx512f")]] void stream_avx512(std::byte* target, const std::byte* source,
                                               std::size_t blocks) {
     for (; blocks > 0; --blocks, target += block, source += block) {
