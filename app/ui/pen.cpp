@@ -39,8 +39,12 @@ void Pen::line(Point2 from, Point2 to, Colour colour, float thickness, float opa
 }
 
 void Pen::dashed(Point2 from, Point2 to, Colour colour, float dash) const {
-    for (float x = from.x; x < to.x; x += dash + 4)
+    const float step = dash + 4;
+    const int dashes = static_cast<int>(std::ceil((to.x - from.x) / step));
+    for (int i = 0; i < dashes; ++i) {
+        const float x = from.x + static_cast<float>(i) * step;
         line({x, from.y}, {std::min(x + dash, to.x), from.y}, colour);
+    }
 }
 
 void Pen::polyline(std::span<const Point2> points, Colour colour, float thickness) const {

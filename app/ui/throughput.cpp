@@ -56,7 +56,9 @@ int decimals_for(double step) {
 void draw_axes(const Pen& pen, const Plot& plot, double step) {
     const Theme& theme = pen.theme;
     const int decimals = decimals_for(step);
-    for (double rate = 0; rate <= plot.most * 1.0001; rate += step) {
+    const auto lines = static_cast<int>(std::lround(plot.most / step));
+    for (int i = 0; i <= lines; ++i) {
+        const double rate = i * step;
         const float y = plot.y(rate);
         pen.line({plot.box.x, y}, {plot.box.right(), y}, colours::grid);
         pen.text(theme.mono_small, {plot.box.x - 8, y}, colours::dim,
