@@ -148,6 +148,7 @@ struct Display::Parts {
     Pointer take_pointer();
     PanelActions lay_out(Panel& panel, const Snapshot& snapshot, vk::Extent2D extent);
     void draw(const Panel& panel, const Snapshot& snapshot, vk::Extent2D extent);
+    bool show(vk::Extent2D extent);
 
     const DisplayOptions options;
     const std::unique_ptr<Window> window;
@@ -205,6 +206,19 @@ void Display::Parts::draw(const Panel& panel, const Snapshot& snapshot, vk::Exte
     canvas->draw(extent, pictures, *renderer, *laid_out);
 }
 
+// False when the window is no more. Drivers have several results for a window system that went
+// away, VK_ERROR_OUT_OF_DEVICE_MEMORY among them: its connection says whether it did.
+bool Display::Parts::show(vk::Extent2D extent) {
+    try {
+        return swapchain->show(canvas->image(), extent);
+    } catch (const vk::SystemError&) {
+        window->handle_events(0);
+        if (!window->is_closing())
+            throw;
+        return false;
+    }
+}
+
 Display::Display(const DisplayOptions& options) {
     std::unique_ptr<Window> window;
     if (options.window)
@@ -249,7 +263,7 @@ PanelActions Display::draw(Panel& panel, const Snapshot& snapshot) {
         parts.cost.add(end, panel_cpu, end - start + parts.views_time - views_before);
         if (parts.window) {
             parts.window->set_pointer_shape(parts.imgui.pointer_shape());
-            parts.closed = !parts.swapchain->show(parts.canvas->image(), extent);
+            parts.closed = !parts.show(extent);
         }
         return actions;
     } catch (const vk::SystemError& error) {
