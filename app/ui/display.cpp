@@ -148,7 +148,6 @@ struct Display::Parts {
     Pointer take_pointer();
     PanelActions lay_out(Panel& panel, const Snapshot& snapshot, vk::Extent2D extent);
     void draw(const Panel& panel, const Snapshot& snapshot, vk::Extent2D extent);
-    bool show(vk::Extent2D extent);
 
     const DisplayOptions options;
     const std::unique_ptr<Window> window;
@@ -206,19 +205,6 @@ void Display::Parts::draw(const Panel& panel, const Snapshot& snapshot, vk::Exte
     canvas->draw(extent, pictures, *renderer, *laid_out);
 }
 
-// False when the window is no more. Drivers have several results for a window system that went
-// away, VK_ERROR_OUT_OF_DEVICE_MEMORY among them: its connection says whether it did.
-bool Display::Parts::show(vk::Extent2D extent) {
-    try {
-        return swapchain->show(canvas->image(), extent);
-    } catch (const vk::SystemError&) {
-        window->handle_events(0);
-        if (!window->is_closing())
-            throw;
-        return false;
-    }
-}
-
 Display::Display(const DisplayOptions& options) {
     std::unique_ptr<Window> window;
     if (options.window)
@@ -250,11 +236,12 @@ PanelActions Display::draw(Panel& panel, const Snapshot& snapshot) {
     Parts& parts = *parts_;
     const vk::Extent2D extent = parts.size();
     const Nanoseconds views_before = parts.views_time;
+    PanelActions actions;
     try {
         parts.set_scale(
             panel_scale(extent.width, extent.height, static_cast<float>(parts.wanted_scale())));
         const Nanoseconds cpu = thread_cpu();
-        PanelActions actions = parts.lay_out(panel, snapshot, extent);
+        actions = parts.lay_out(panel, snapshot, extent);
         const Nanoseconds panel_cpu = thread_cpu() - cpu;
         const Nanoseconds start = now();
         parts.draw(panel, snapshot, extent);
@@ -263,10 +250,16 @@ PanelActions Display::draw(Panel& panel, const Snapshot& snapshot) {
         parts.cost.add(end, panel_cpu, end - start + parts.views_time - views_before);
         if (parts.window) {
             parts.window->set_pointer_shape(parts.imgui.pointer_shape());
-            parts.closed = !parts.show(extent);
+            parts.closed = !parts.swapchain->show(parts.canvas->image(), extent);
         }
         return actions;
     } catch (const vk::SystemError& error) {
+        // Drivers have several results for a window that is no more, among them
+        // VK_ERROR_OUT_OF_DEVICE_MEMORY: the window system says whether it is so.
+        if (parts.window && parts.window->is_gone()) {
+            parts.closed = true;
+            return actions;
+        }
         throw_vulkan(error, fmt::format("GPU {}: drawing the window", parts.device->name()),
                      lost_advice);
     }

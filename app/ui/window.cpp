@@ -88,14 +88,25 @@ struct Window::Parts {
     Parts(std::uint32_t width, std::uint32_t height, double scale) : forced_scale(scale) {
         x11.watch();
         window = open_window(width, height);
+        ask_sizes();
+    }
+
+    void ask_sizes() {
+        int wide = 0;
+        int high = 0;
+        ::glfwGetWindowSize(window.get(), &wide, &high);
+        size = size_of(wide, high);
+        ::glfwGetFramebufferSize(window.get(), &wide, &high);
+        pixels = size_of(wide, high);
+    }
+
+    static Size size_of(int width, int height) {
+        return {static_cast<std::uint32_t>(std::max(width, 0)),
+                static_cast<std::uint32_t>(std::max(height, 0))};
     }
 
     double pixels_a_window_unit() const {
-        int window_width = 0;
-        int pixel_width = 0;
-        ::glfwGetWindowSize(window.get(), &window_width, nullptr);
-        ::glfwGetFramebufferSize(window.get(), &pixel_width, nullptr);
-        return window_width > 0 && pixel_width > 0 ? double{1} * pixel_width / window_width : 1;
+        return size.width > 0 && pixels.width > 0 ? double{1} * pixels.width / size.width : 1;
     }
 
     double scale() const {
@@ -129,6 +140,10 @@ struct Window::Parts {
     std::unique_ptr<GLFWwindow, DestroyWindow> window;
     double forced_scale;
     double limited_scale = 0; // that the smallest size is set for
+    // As last told, in what the window system counts in and in pixels. Asked after a window that
+    // others have destroyed, GLFW (3.3) answers with what happens to lie on its stack.
+    Size size;
+    Size pixels;
     std::array<bool, 3> held{};
     Pointer pointer;
     std::vector<Key> keys;
@@ -158,6 +173,12 @@ void Window::Parts::set_size(std::uint32_t width, std::uint32_t height) {
 
 void Window::Parts::listen() {
     ::glfwSetWindowUserPointer(window.get(), this);
+    ::glfwSetWindowSizeCallback(window.get(), [](GLFWwindow* of, int width, int height) {
+        of_window(of).size = size_of(width, height);
+    });
+    ::glfwSetFramebufferSizeCallback(window.get(), [](GLFWwindow* of, int width, int height) {
+        of_window(of).pixels = size_of(width, height);
+    });
     ::glfwSetMouseButtonCallback(window.get(), [](GLFWwindow* of, int button, int action, int) {
         Parts& self = of_window(of);
         if (button < 0 || static_cast<std::size_t>(button) >= self.held.size())
@@ -194,6 +215,7 @@ Window::Window(std::uint32_t width, std::uint32_t height, double scale)
     parts_->listen();
     parts_->set_size(width, height);
     ::glfwShowWindow(parts_->window.get());
+    parts_->ask_sizes();
 }
 
 Window::~Window() = default;
@@ -236,14 +258,10 @@ bool Window::is_closing() const {
     return ::glfwWindowShouldClose(parts_->window.get()) || parts_->x11.is_lost();
 }
 
+bool Window::is_gone() const { return !parts_->x11.has(parts_->window.get()); }
+
 Window::Size Window::size() const {
-    int width = 0;
-    int height = 0;
-    ::glfwGetFramebufferSize(parts_->window.get(), &width, &height);
-    if (::glfwGetWindowAttrib(parts_->window.get(), GLFW_ICONIFIED))
-        return {};
-    return {static_cast<std::uint32_t>(std::max(width, 0)),
-            static_cast<std::uint32_t>(std::max(height, 0))};
+    return ::glfwGetWindowAttrib(parts_->window.get(), GLFW_ICONIFIED) ? Size() : parts_->pixels;
 }
 
 double Window::scale() const { return parts_->scale(); }

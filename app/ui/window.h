@@ -34,6 +34,9 @@ public:
     void handle_events(Nanoseconds deadline);
     // The user or the desktop asks for its end, or the display has gone away.
     bool is_closing() const;
+    // The display has gone away, or someone else has destroyed the window: asked of the display
+    // now.
+    bool is_gone() const;
 
     struct Size {
         std::uint32_t width = 0, height = 0; // pixels; 0 while it is minimised

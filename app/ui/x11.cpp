@@ -13,6 +13,12 @@ Display* glfw_connection() {
     return get ? get() : nullptr;
 }
 
+::Window glfw_window(GLFWwindow* window) {
+    const auto get =
+        reinterpret_cast<::Window (*)(GLFWwindow*)>(::dlsym(RTLD_DEFAULT, "glfwGetX11Window"));
+    return get ? get(window) : None;
+}
+
 // From Xlib as it is loaded already; null where it is not.
 template <typename Function>
 Function* xlib(const char* name) {
@@ -43,6 +49,16 @@ void X11Connection::watch() {
         if (auto* quiet = xlib<decltype(XSetIOErrorHandler)>("XSetIOErrorHandler"))
             quiet(ignore_loss);
     }
+}
+
+bool X11Connection::has(GLFWwindow* window) const {
+    if (!open_)
+        return true;
+    if (is_lost())
+        return false;
+    auto* const ask = xlib<decltype(XGetWindowAttributes)>("XGetWindowAttributes");
+    XWindowAttributes attributes;
+    return !ask || ask(glfw_connection(), glfw_window(window), &attributes) != 0;
 }
 
 X11Connection::~X11Connection() {

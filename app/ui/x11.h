@@ -3,6 +3,8 @@
 
 #include <atomic>
 
+struct GLFWwindow;
+
 namespace clearframe {
 
 // Xlib ends the program when its server goes away, or answers a request with an error: for the
@@ -18,6 +20,9 @@ public:
     void watch();                                   // from now on; after glfwInit()
     bool is_open() const noexcept { return open_; } // GLFW uses X11
     bool is_lost() const noexcept { return lost_.load(std::memory_order_relaxed); }
+    // Whether the server, asked now, still has that window: others may destroy it, of which GLFW
+    // says nothing. True on other window systems.
+    bool has(GLFWwindow* window) const;
 
 private:
     bool open_ = false;
