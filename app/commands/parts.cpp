@@ -36,6 +36,17 @@ std::string import_text(const GpuInfo& gpu) {
     return text;
 }
 
+// Of the devices that a candidate stands for, what the one that was opened says of itself.
+void describe_opened(Part& part, const NicInfo& nic) {
+    if (!nic.detail.empty())
+        part.detail = nic.detail;
+    part.emulated = nic.emulated;
+    if (!nic.emulated)
+        part.emulation.clear();
+    else if (!nic.emulation.empty())
+        part.emulation = nic.emulation;
+}
+
 void check_required(const PartRequests& requests, const std::vector<Part>& parts) {
     for (const Part& part : parts) {
         const bool required = std::find(requests.required.begin(), requests.required.end(),
@@ -128,8 +139,7 @@ Parts open_parts(const PartRequests& requests) {
     const Choice nic = choose("NIC", requests.nic.substr(0, requests.nic.find(':')), nics);
     parts.nic = open_nic(requests.nic);
     parts.described.push_back(describe("nic", nics, nic));
-    if (!parts.nic->info().detail.empty())
-        parts.described.back().detail = parts.nic->info().detail;
+    describe_opened(parts.described.back(), parts.nic->info());
 
     check_required(requests, parts.described);
     return parts;

@@ -86,9 +86,10 @@ void declare_stream_options(CLI::App& app, StreamOptions& options) {
     app.add_option("--gpu", options.gpu, "a device by name, part of it, or index; none; auto")
         ->option_text("NAME [auto]");
     app.add_option("--nic", options.nic,
-                   "auto, or emulated[:rate=100Gbps,latency=5us,seed=1] and, for tests, faults: "
-                   "corrupt, drop, torn, late, wrong-length, wrong-immediate, error, stall, each "
-                   "=PROBABILITY or =@FRAME")
+                   "auto; verbs[:device=mlx5_0,port=1,gid=3,wait=event|poll,cq-moderation=8,"
+                   "mtu=4096], an RDMA device; or emulated[:rate=100Gbps,latency=5us,seed=1] and, "
+                   "for tests, faults: corrupt, drop, torn, late, wrong-length, wrong-immediate, "
+                   "error, stall, each =PROBABILITY or =@FRAME")
         ->option_text("NIC [emulated]");
     app.add_option("--ring", options.ring, "slots at each end, 1 to 256")->option_text("N [8]");
     app.add_option("--verify", options.verify,

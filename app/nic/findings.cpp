@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 
 namespace clearframe {
@@ -29,9 +30,11 @@ bool any_real(const std::vector<Candidate>& nics) {
 // What a start has to choose from.
 Finding nic_finding(const Candidate& nic, bool real_is_there) {
     const std::string subject = "NIC " + nic.name;
-    if (!nic.usable)
-        return {subject, Health::missing, fmt::format("{}: {}", nic.detail, nic.refusal),
-                nic.mend.empty() ? "Another version of clearframe may have it" : nic.mend};
+    if (!nic.usable) {
+        Finding finding = not_usable(nic, Health::missing);
+        finding.subject = subject;
+        return finding;
+    }
     if (nic.emulated && !real_is_there)
         return {subject, Health::attention,
                 fmt::format("{}, emulated: {}", nic.detail, nic.emulation), "See the NICs above"};
@@ -53,11 +56,7 @@ Finding library_finding(const VerbsLibrary& library, bool confidential) {
 }
 
 Finding no_device(const fs::path& root) {
-    return {"devices", Health::missing, "/sys/class/infiniband has none",
-            fmt::format("Give the machine an RDMA NIC and load its driver; to try it in software: "
-                        "modprobe rdma_rxe; rdma link add rxe0 type rxe netdev {} (package "
-                        "iproute2)",
-                        network_device(root))};
+    return {"devices", Health::missing, "/sys/class/infiniband has none", soft_roce_advice(root)};
 }
 
 Finding port_finding(const RdmaDevice& device, const RdmaPort& port) {
@@ -83,10 +82,8 @@ Finding port_finding(const RdmaDevice& device, const RdmaPort& port) {
 }
 
 bool any_port_ready(const RdmaDevice& device) {
-    for (const RdmaPort& port : device.ports)
-        if (port.active() && !port.gid.empty())
-            return true;
-    return false;
+    return std::any_of(device.ports.begin(), device.ports.end(),
+                       [](const RdmaPort& port) { return port.ready(); });
 }
 
 std::vector<ImportTrial> try_heaps(const Heaps& heaps, const std::string& importer,
@@ -104,25 +101,28 @@ std::vector<ImportTrial> try_heaps(const Heaps& heaps, const std::string& import
     return trials;
 }
 
-Finding bounce_finding(const RdmaDevice& device, bool bounces, const VerbsLibrary& library) {
-    const std::string subject = device.name + ", CC_DMA_BOUNCE";
-    if (!bounces)
-        return {.subject = subject, .sentence = "not reported: it reaches ordinary memory too"};
-    if (!library.shared_queues)
-        return {subject, Health::missing,
-                "reported: it reaches shared memory alone, and this libibverbs cannot put its "
-                "queues there",
-                "Install rdma-core 64 or later"};
-    return {.subject = subject,
-            .sentence = "reported: it reaches shared memory alone, and gets its queues there too"};
+Finding bounce_finding(const RdmaDevice& device, bool bounces) {
+    return {.subject = device.name + ", CC_DMA_BOUNCE",
+            .sentence = bounces ? "reported: it reaches shared memory alone"
+                                : "not reported: it reaches ordinary memory too"};
 }
 
-// `usable`: the program itself can use RDMA devices.
-void try_device(const RdmaDevice& device, const Heaps& heaps, bool usable,
-                const VerbsLibrary& library, Report& report) {
+// Made as a connection makes them: in shared memory, where the device reaches nothing else.
+Finding queues_finding(const RdmaDevice& device, const VerbsDevice& verbs) {
+    const std::string subject = device.name + ", queues";
+    try {
+        verbs.try_queues();
+        return {.subject = subject, .sentence = "a completion queue and a queue pair can be made"};
+    } catch (const Error& error) {
+        return failed(subject, Health::missing, error);
+    }
+}
+
+void try_device(const RdmaDevice& device, const Heaps& heaps, Report& report) {
     const std::unique_ptr<VerbsDevice> verbs = open_verbs_device(device.name);
-    const bool bounces = verbs->bounces();
-    report.findings.push_back(bounce_finding(device, bounces, library));
+    report.findings.push_back(bounce_finding(device, verbs->bounces()));
+    report.findings.push_back(queues_finding(device, *verbs));
+    const bool queues = report.findings.back().health == Health::good;
 
     const std::vector<ImportTrial> dma_buf =
         try_heaps(heaps, device.name + ", ibv_reg_dmabuf_mr",
@@ -134,8 +134,7 @@ void try_device(const RdmaDevice& device, const Heaps& heaps, bool usable,
     for (std::size_t i = 0; i < heaps.size(); ++i) {
         if (heaps[i]->makes_dma_bufs())
             telling.push_back(dma_buf[i]);
-        if (dma_buf[i].imported() && device.hardware && usable && any_port_ready(device) &&
-            (!bounces || library.shared_queues))
+        if (dma_buf[i].imported() && device.hardware && queues && any_port_ready(device))
             report.real.push_back({heaps[i]->name(), device.name});
     }
     report.findings.push_back(
@@ -146,8 +145,8 @@ void try_device(const RdmaDevice& device, const Heaps& heaps, bool usable,
     report.trials.insert(report.trials.end(), mapping.begin(), mapping.end());
 }
 
-void report_device(const fs::path& root, const RdmaDevice& device, const Heaps& heaps, bool usable,
-                   const VerbsLibrary& library, Report& report) {
+void report_device(const fs::path& root, const RdmaDevice& device, const Heaps& heaps,
+                   Report& report) {
     if (device.hardware)
         report.findings.push_back(
             {.subject = device.name, .sentence = "there is hardware behind it"});
@@ -170,7 +169,7 @@ void report_device(const fs::path& root, const RdmaDevice& device, const Heaps& 
         return;
     }
     try {
-        try_device(device, heaps, usable, library, report);
+        try_device(device, heaps, report);
     } catch (const Error& error) {
         report.findings.push_back(failed(device.name + ", verbs", Health::missing, error));
     }
@@ -180,7 +179,7 @@ void report_device(const fs::path& root, const RdmaDevice& device, const Heaps& 
 
 Report report_nics(const fs::path& root) {
     Report report;
-    const std::vector<Candidate> nics = probe_nics();
+    const std::vector<Candidate> nics = probe_nics(root);
     const bool usable = any_real(nics);
     for (const Candidate& nic : nics)
         report.findings.push_back(nic_finding(nic, usable));
@@ -191,7 +190,7 @@ Report report_nics(const fs::path& root) {
     const std::vector<RdmaDevice> devices = list_rdma_devices(root);
     const Heaps heaps = usable_heaps(root);
     for (const RdmaDevice& device : devices)
-        report_device(root, device, heaps, usable, library, report);
+        report_device(root, device, heaps, report);
     if (devices.empty())
         report.findings.push_back(no_device(root));
     return report;

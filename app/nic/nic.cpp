@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "nic/emulated/emulated_nic.h"
+#include "nic/verbs.h"
 
 #include <fmt/format.h>
 
@@ -59,10 +60,8 @@ std::size_t Endpoint::post(std::span<const WriteRequest> requests) {
     return do_post(requests);
 }
 
-std::vector<Candidate> probe_nics() {
-    return {{.name = "verbs",
-             .detail = "RDMA hardware and soft-RoCE, by libibverbs",
-             .refusal = "not built in"},
+std::vector<Candidate> probe_nics(const std::filesystem::path& root) {
+    return {probe_verbs(root),
             {.name = "emulated",
              .detail = "RDMA writes as verbs has them",
              .usable = true,
@@ -74,8 +73,10 @@ std::unique_ptr<Nic> open_nic(std::string_view specification) {
     const std::size_t colon = specification.find(':');
     const std::string_view options =
         colon == specification.npos ? "" : specification.substr(colon + 1);
-    choose("NIC", specification.substr(0, colon), probe_nics());
-    return make_emulated_nic(parse_emulated_options(options));
+    const std::vector<Candidate> nics = probe_nics();
+    const Choice choice = choose("NIC", specification.substr(0, colon), nics);
+    return nics[choice.index].name == "verbs" ? make_verbs_nic(options)
+                                              : make_emulated_nic(parse_emulated_options(options));
 }
 
 } // namespace clearframe

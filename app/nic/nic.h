@@ -9,6 +9,7 @@
 #include "memory/dma_buf.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -148,6 +149,7 @@ struct NicInfo {
     std::string name;      // "emulated", "mlx5_0"
     std::string detail;    // "rate 100 Gb/s, latency 5 us"
     bool emulated = false; // no hardware moves these bytes
+    std::string emulation; // if emulated: in what way, where probing has not said so
     std::string thread;    // emulated: whose CPU time stands for the hardware; else empty
 };
 
@@ -186,12 +188,13 @@ private:
     NicInfo info_;
 };
 
-// Every NIC of this machine, best first, usable or with the reason why not.
-std::vector<Candidate> probe_nics();
+// Every NIC of this machine, best first, usable or with the reason why not. Opens RDMA devices.
+// `root` stands in for "/": the picture of another machine.
+std::vector<Candidate> probe_nics(const std::filesystem::path& root = "/");
 
 // Opens a NIC from its command-line form "NAME" or "NAME:key=value,…"; options are the NIC's own
-// (nic/emulated/options.h). "auto" is the best that is usable. Throws Error of usage for an unknown
-// name, option or value, of availability for a NIC that cannot be used.
+// (nic/emulated/options.h, nic/verbs/options.h). "auto" is the best that is usable. Throws Error of
+// usage for an unknown name, option or value, of availability for a NIC that cannot be used.
 std::unique_ptr<Nic> open_nic(std::string_view specification);
 
 } // namespace clearframe

@@ -1,5 +1,7 @@
 #include "nic/rdma_devices.h"
 
+#include <fmt/format.h>
+
 #include <system_error>
 
 #include <algorithm>
@@ -87,6 +89,17 @@ std::string network_device(const fs::path& root) {
         if (name != "lo" && first_line(root / "sys/class/net" / name / "operstate") == "up")
             return name;
     return "eth0";
+}
+
+std::string soft_roce_advice(const fs::path& root) {
+    return fmt::format(
+        "Give the machine an RDMA NIC and load its driver; to try it in software: "
+        "modprobe rdma_rxe; rdma link add rxe0 type rxe netdev {} (package iproute2)",
+        network_device(root));
+}
+
+Candidate verbs_candidate() {
+    return {.name = "verbs", .detail = "RDMA hardware and soft-RoCE, by libibverbs"};
 }
 
 } // namespace clearframe

@@ -2,6 +2,8 @@
 // libibverbs. Inside nic/ only.
 #pragma once
 
+#include "core/choice.h"
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -18,6 +20,7 @@ struct RdmaPort {
     std::string netdev;    // "eth0"; empty where it has none
 
     bool active() const { return state == "ACTIVE"; }
+    bool ready() const { return active() && !gid.empty(); } // to be connected by
 };
 
 struct RdmaDevice {
@@ -33,5 +36,11 @@ std::vector<RdmaDevice> list_rdma_devices(const std::filesystem::path& root);
 // A network device to put soft-RoCE on: the first that is up and no loopback; "eth0" where there is
 // none.
 std::string network_device(const std::filesystem::path& root);
+
+// How a machine without an RDMA device gets one; a sentence without its full stop.
+std::string soft_roce_advice(const std::filesystem::path& root);
+
+// The NIC `verbs` as a candidate of which nothing is known yet.
+Candidate verbs_candidate();
 
 } // namespace clearframe

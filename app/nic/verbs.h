@@ -1,11 +1,14 @@
-// What libibverbs says of this machine's RDMA devices. Inside nic/ only.
+// RDMA devices, through libibverbs: what it says of them, and one of them as NIC. Inside nic/ only.
 //
 // nic/verbs/ implements it where the program was built with libibverbs, nic/no_verbs.cpp otherwise.
 #pragma once
 
+#include "core/choice.h"
 #include "memory/dma_buf.h"
+#include "nic/nic.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,9 +34,18 @@ public:
     // of its mapping (ibv_reg_mr). Both throw Error with the call's errno.
     virtual void try_dma_buf(const DmaBuf& buffer) const = 0;
     virtual void try_mapping(const DmaBuf& buffer) const = 0;
+    // Makes the queues that a connection takes and gives them up. Throws Error.
+    virtual void try_queues() const = 0;
 };
 
 // Throws Error: unavailable, where it cannot be opened or the program was built without libibverbs.
 std::unique_ptr<VerbsDevice> open_verbs_device(std::string_view name);
+
+// The NIC `verbs` as a candidate: usable where a device can be opened, has a port that is ready and
+// takes queues. Of the picture of another machine only what its files say.
+Candidate probe_verbs(const std::filesystem::path& root);
+
+// Opens the device that the options ask for (nic/verbs/options.h), or the best one. Throws Error.
+std::unique_ptr<Nic> make_verbs_nic(std::string_view options);
 
 } // namespace clearframe
