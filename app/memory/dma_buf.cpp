@@ -87,8 +87,9 @@ Mapping::~Mapping() {
 }
 
 DmaBuf::DmaBuf(UniqueFd fd, std::size_t bytes, Exposure exposure, bool is_dma_buf, std::string heap,
-               ExposureMeter& meter)
+               ExposureMeter& meter, UniqueFd pinnable)
     : fd_(std::move(fd)),
+      pinnable_(std::move(pinnable)),
       bytes_(bytes),
       exposure_(exposure),
       is_dma_buf_(is_dma_buf),
@@ -120,6 +121,12 @@ UniqueFd DmaBuf::duplicate() const {
 
 Mapping DmaBuf::map(Access access) const {
     return Mapping(fd_.get(), bytes_, access, fmt::format("buffer of heap {}", heap_));
+}
+
+Mapping DmaBuf::map_pinnable(Access access) const {
+    return pinnable_ ? Mapping(pinnable_.get(), bytes_, access,
+                               fmt::format("buffer of heap {}, its memfd", heap_))
+                     : map(access);
 }
 
 CpuAccess::CpuAccess(const DmaBuf& buffer, Access access) : access_(access) {

@@ -49,9 +49,10 @@ private:
 class DmaBuf {
 public:
     // Takes over `fd`, of `bytes` bytes. `is_dma_buf` is false for a memfd, which knows no
-    // DMA_BUF_IOCTL_SYNC. `meter` must outlive the buffer.
+    // DMA_BUF_IOCTL_SYNC. `meter` must outlive the buffer. `pinnable`, if any, is what
+    // map_pinnable() maps: other pages it must not have.
     DmaBuf(UniqueFd fd, std::size_t bytes, Exposure exposure, bool is_dma_buf, std::string heap,
-           ExposureMeter& meter);
+           ExposureMeter& meter, UniqueFd pinnable = {});
     DmaBuf(DmaBuf&&) noexcept = default;
     DmaBuf& operator=(DmaBuf&&) = delete;
     ~DmaBuf();
@@ -68,9 +69,13 @@ public:
 
     // A new mapping of the whole buffer. Throws Error.
     Mapping map(Access access) const;
+    // Likewise, of the same pages, for a device that pins them by address: a udmabuf's own mapping
+    // cannot be pinned, that of its memfd can. Whether this one can be is for the device to say.
+    Mapping map_pinnable(Access access) const;
 
 private:
     UniqueFd fd_;
+    UniqueFd pinnable_;
     std::size_t bytes_;
     Exposure exposure_;
     bool is_dma_buf_;

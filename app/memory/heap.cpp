@@ -83,7 +83,9 @@ DmaBuf Heap::allocate(std::size_t bytes, Exposure exposure, ExposureMeter& meter
     const std::size_t size = align_up(bytes, page);
     check_memory(fmt::format("heap {}: allocating {}", name_, bytes_text(size)), size,
                  Failure::run);
-    return DmaBuf(do_allocate(size), size, exposure, makes_dma_bufs_, name_, meter);
+    Pages pages = do_allocate(size);
+    return DmaBuf(std::move(pages.fd), size, exposure, makes_dma_bufs_, name_, meter,
+                  std::move(pages.pinnable));
 }
 
 std::vector<Candidate> probe_heaps(const fs::path& root) {

@@ -17,6 +17,13 @@
 
 namespace clearframe {
 
+// What a heap gives: a buffer's descriptor and, where the buffer's own mapping cannot be pinned,
+// but that of what it was made of can, that one.
+struct Pages {
+    UniqueFd fd;
+    UniqueFd pinnable = {};
+};
+
 // One heap. Thread-safe.
 //
 // `system_cc_shared` and `system_cc_decrypted` (the same heap by its newer and its older name)
@@ -46,7 +53,7 @@ public:
 
     // The kernel's part of allocate() alone, for measuring it: the caller has checked the memory,
     // and that `bytes` is a whole number of pages, not 0. Nobody counts or zeroes what it gives.
-    UniqueFd allocate_pages(std::size_t bytes) const { return do_allocate(bytes); }
+    Pages allocate_pages(std::size_t bytes) const { return do_allocate(bytes); }
 
 protected:
     Heap(std::string name, bool makes_dma_bufs, bool is_shared_heap)
@@ -56,7 +63,7 @@ protected:
 
 private:
     // `bytes` is a whole number of pages, not 0. Throws Error.
-    virtual UniqueFd do_allocate(std::size_t bytes) const = 0;
+    virtual Pages do_allocate(std::size_t bytes) const = 0;
 
     std::string name_;
     bool makes_dma_bufs_;

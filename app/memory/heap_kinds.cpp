@@ -62,12 +62,12 @@ DmaHeap::DmaHeap(std::string_view name, bool is_shared_heap, const fs::path& roo
     : Heap(std::string(name), true, is_shared_heap),
       device_(open_node(name, root / "dev/dma_heap" / name, O_RDONLY, root)) {}
 
-UniqueFd DmaHeap::do_allocate(std::size_t bytes) const {
+Pages DmaHeap::do_allocate(std::size_t bytes) const {
     dma_heap_allocation_data request{.len = bytes, .fd_flags = O_RDWR | O_CLOEXEC};
     while (::ioctl(device_.get(), DMA_HEAP_IOCTL_ALLOC, &request) != 0)
         if (errno != EINTR)
             throw_allocation(errno, *this, "DMA_HEAP_IOCTL_ALLOC", bytes);
-    return UniqueFd(static_cast<int>(request.fd));
+    return {.fd = UniqueFd(static_cast<int>(request.fd))};
 }
 
 UdmabufHeap::UdmabufHeap(const fs::path& root)
@@ -77,8 +77,8 @@ UdmabufHeap::UdmabufHeap(const fs::path& root)
         largest_buffer_ = mebibytes * MiB;
 }
 
-UniqueFd UdmabufHeap::do_allocate(std::size_t bytes) const {
-    const UniqueFd memfd = make_memfd(*this, bytes);
+Pages UdmabufHeap::do_allocate(std::size_t bytes) const {
+    UniqueFd memfd = make_memfd(*this, bytes);
     if (::ftruncate(memfd.get(), static_cast<off_t>(bytes)) != 0)
         throw_allocation(errno, *this, "ftruncate", bytes);
     seal(memfd, *this, bytes);
@@ -88,7 +88,7 @@ UniqueFd UdmabufHeap::do_allocate(std::size_t bytes) const {
                                  .size = bytes};
     UniqueFd fd(::ioctl(device_.get(), UDMABUF_CREATE, &request));
     if (fd)
-        return fd;
+        return {.fd = std::move(fd), .pinnable = std::move(memfd)};
     const int error = errno;
     if (error == EINVAL && largest_buffer())
         throw_allocation(error, *this, "UDMABUF_CREATE", bytes,
@@ -100,14 +100,14 @@ UniqueFd UdmabufHeap::do_allocate(std::size_t bytes) const {
 
 MemfdHeap::MemfdHeap() : Heap("memfd", false, false) {}
 
-UniqueFd MemfdHeap::do_allocate(std::size_t bytes) const {
+Pages MemfdHeap::do_allocate(std::size_t bytes) const {
     UniqueFd fd = make_memfd(*this, bytes);
     // Every page now: one that cannot be had later would end the program by SIGBUS.
     while (::fallocate(fd.get(), 0, 0, static_cast<off_t>(bytes)) != 0)
         if (errno != EINTR)
             throw_allocation(errno, *this, "fallocate", bytes);
     seal(fd, *this, bytes);
-    return fd;
+    return {.fd = std::move(fd)};
 }
 
 } // namespace clearframe

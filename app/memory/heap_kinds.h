@@ -16,7 +16,7 @@ public:
     DmaHeap(std::string_view name, bool is_shared_heap, const std::filesystem::path& root);
 
 private:
-    UniqueFd do_allocate(std::size_t bytes) const override;
+    Pages do_allocate(std::size_t bytes) const override;
     UniqueFd device_;
 };
 
@@ -27,7 +27,7 @@ public:
     explicit UdmabufHeap(const std::filesystem::path& root);
 
 private:
-    UniqueFd do_allocate(std::size_t bytes) const override;
+    Pages do_allocate(std::size_t bytes) const override;
     UniqueFd device_;
 };
 
@@ -37,7 +37,7 @@ public:
     MemfdHeap();
 
 private:
-    UniqueFd do_allocate(std::size_t bytes) const override;
+    Pages do_allocate(std::size_t bytes) const override;
 };
 
 } // namespace clearframe

@@ -16,7 +16,7 @@ BufferTimes time_buffer(const Heap& heap, std::size_t bytes) {
 
     BufferTimes times;
     Nanoseconds start = now();
-    UniqueFd fd = heap.allocate_pages(size);
+    UniqueFd fd = heap.allocate_pages(size).fd;
     times.allocate = now() - start;
     {
         start = now();

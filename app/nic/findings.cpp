@@ -37,7 +37,8 @@ Finding nic_finding(const Candidate& nic, bool real_is_there) {
     }
     if (nic.emulated && !real_is_there)
         return {subject, Health::attention,
-                fmt::format("{}, emulated: {}", nic.detail, nic.emulation), "See the NICs above"};
+                fmt::format("{}, emulated: {}", nic.detail, nic.emulation),
+                "See the RDMA devices below"};
     return {.subject = subject, .sentence = nic.detail};
 }
 
@@ -182,7 +183,8 @@ Report report_nics(const fs::path& root) {
     const std::vector<Candidate> nics = probe_nics(root);
     const bool usable = any_real(nics);
     for (const Candidate& nic : nics)
-        report.findings.push_back(nic_finding(nic, usable));
+        if (root == "/" || nic.usable) // of a picture's, what is said of each device has to do
+            report.findings.push_back(nic_finding(nic, usable));
     const VerbsLibrary library = verbs_library();
     if (root == "/") // a picture has a library of its own
         report.findings.push_back(library_finding(library, detect_guest(root).confidential()));

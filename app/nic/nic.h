@@ -146,8 +146,8 @@ struct EndpointPair {
 };
 
 struct NicInfo {
-    std::string name;      // "emulated", "mlx5_0"
-    std::string detail;    // "rate 100 Gb/s, latency 5 us"
+    std::string name;      // "emulated", "verbs"
+    std::string detail;    // "rate 100 Gb/s, latency 5 us", "mlx5_0 port 1, …"
     bool emulated = false; // no hardware moves these bytes
     std::string emulation; // if emulated: in what way, where probing has not said so
     std::string thread;    // emulated: whose CPU time stands for the hardware; else empty

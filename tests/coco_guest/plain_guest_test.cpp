@@ -2,13 +2,17 @@
 #include "coco_guest/edu.h"
 #include "coco_guest/support.h"
 #include "memory/guest.h"
+#include "support/process.h"
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include <cstdlib>
 
 namespace clearframe::guest {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 class PlainGuestTest : public GuestTest {};
 
@@ -31,6 +35,25 @@ TEST_F(PlainGuestTest, MapsOrdinaryMemoryForADeviceDirectly) {
         EXPECT_EQ(edu.mapped().direct, edu.mapped().segments);
         EXPECT_EQ(edu.mapped().dma_address, edu.mapped().physical);
     }
+}
+
+// Soft-RoCE as it is shipped takes no dma-buf, but the memfd under a udmabuf, whose pages it pins.
+TEST_F(PlainGuestTest, SendsFramesOfUdmabufByRdmaWithNoCopy) {
+    ASSERT_EQ(std::system(CLEARFRAME_SOFT_ROCE " >&2"), 0);
+    const BufferCount before = dma_bufs();
+    const clearframe::testing::Finished done = clearframe::testing::run(
+        {.arguments = {"bench",     "--nic",    "verbs",   "--heap",    "udmabuf", "--gpu",
+                       "llvmpipe",  "--size",   "320x200", "--scene",   "waves",   "--verify",
+                       "full",      "--frames", "12",      "--warmup",  "2",       "--block",
+                       "6",         "--ring",   "4",       "--timeout", "60",      "--paths",
+                       "zero-copy", "--json",   "-"}});
+    ASSERT_EQ(done.status, 0) << done.describe();
+    const nlohmann::json path = done.json()["results"][0]["paths"][0];
+    EXPECT_EQ(path["frames"], 12);
+    EXPECT_EQ(path["corrupt"], 0);
+    EXPECT_EQ(path["cpu_copied_bytes"], 0);
+    EXPECT_EQ(path["same_buffer"], true);
+    EXPECT_EQ(dma_bufs(), before);
 }
 
 } // namespace

@@ -104,7 +104,7 @@ Registration Device::register_dma_buf(const DmaBuf& buffer, RemoteAccess access)
 
 Registration Device::register_mapping(const DmaBuf& buffer, RemoteAccess access) const {
     Registration made;
-    made.mapping = buffer.map(Access::read_write);
+    made.mapping = buffer.map_pinnable(Access::read_write);
     const std::span<std::byte> bytes = made.mapping.bytes();
     made.region.reset(ibv_reg_mr(domain(), bytes.data(), bytes.size(), access_flags(access)));
     if (!made.region)

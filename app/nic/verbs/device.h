@@ -36,7 +36,8 @@ public:
 
     // By its dma-buf, at an address of its own. Throws Error with the call's errno.
     Registration register_dma_buf(const DmaBuf& buffer, RemoteAccess access) const;
-    // By the address of a mapping, whose pages are pinned. Throws Error with the call's errno.
+    // By the address of its mapping (DmaBuf::map_pinnable), whose pages are pinned. Throws Error
+    // with the call's errno.
     Registration register_mapping(const DmaBuf& buffer, RemoteAccess access) const;
 
     // A completion queue with room for `depth`, and a reliable connected queue pair on it with room

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <array>
 #include <limits>
+#include <mutex>
 
 namespace clearframe::verbs {
 namespace {
@@ -97,8 +98,39 @@ VerbsEndpoint::VerbsEndpoint(const Device& device, const Port& port, const Verbs
     queue_pair_ = device.make_queue_pair(completions_.get(), depth);
 }
 
-// The queue pair goes first: when the kernel has destroyed it, nothing of it moves any more.
-VerbsEndpoint::~VerbsEndpoint() = default;
+struct VerbsEndpoint::Tie {
+    std::mutex mutex;
+    std::array<VerbsEndpoint*, 2> ends{}; // those that are still there
+};
+
+void VerbsEndpoint::tie(VerbsEndpoint& one, VerbsEndpoint& other) {
+    const auto tie = std::make_shared<Tie>();
+    tie->ends = {&one, &other};
+    one.tie_ = other.tie_ = tie;
+}
+
+// The queue pair goes first of the members: when the kernel has destroyed it, nothing of it moves
+// any more.
+VerbsEndpoint::~VerbsEndpoint() {
+    if (!tie_)
+        return;
+    const std::lock_guard lock(tie_->mutex);
+    for (VerbsEndpoint*& end : tie_->ends)
+        if (end == this)
+            end = nullptr;
+    for (VerbsEndpoint* const end : tie_->ends)
+        if (end) {
+            end->hung_up_.store(true);
+            end->ring_bell();
+        }
+}
+
+// What is under way, and all that is posted later, completes as flushed.
+void VerbsEndpoint::hang_up() {
+    ibv_qp_attr attributes{};
+    attributes.qp_state = IBV_QPS_ERR;
+    modify(queue_pair_.get(), attributes, IBV_QP_STATE);
+}
 
 void VerbsEndpoint::connect(std::uint32_t peer, const Port& port) {
     ibv_qp_attr init{};
@@ -207,6 +239,8 @@ std::size_t VerbsEndpoint::post_chain(std::span<const WriteRequest> requests) {
 // Completions. -----------------------------------------------------------------------------------
 
 void VerbsEndpoint::fetch() {
+    if (hung_up_.exchange(false))
+        hang_up();
     if (fetched_count_ > 0)
         return;
     first_fetched_ = 0;

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace clearframe::verbs {
@@ -34,6 +35,9 @@ public:
     std::uint32_t number() const noexcept { return queue_pair_->qp_num; }
     // Brings the queue pair up, towards that one on `port`. Throws Error.
     void connect(std::uint32_t peer, const Port& port);
+    // Two ends of one process: when one goes, the other's work is flushed, as a disconnect does
+    // between hosts. The device alone would retry for long.
+    static void tie(VerbsEndpoint& one, VerbsEndpoint& other);
 
     void post_receives(std::uint32_t count) override;
     std::size_t poll(std::span<Completion> completions) override;
@@ -48,6 +52,9 @@ private:
         bool signaled = false;
     };
 
+    struct Tie;
+
+    void hang_up();
     std::size_t do_post(std::span<const WriteRequest> requests) override;
     std::size_t post_chain(std::span<const WriteRequest> requests);
     void fetch();
@@ -79,6 +86,8 @@ private:
     std::vector<ibv_sge> pieces_;
     std::vector<ibv_recv_wr> receive_requests_;
 
+    std::shared_ptr<Tie> tie_;
+    std::atomic<bool> hung_up_{false}; // by the other end
     std::atomic<bool> woken_{false};
     std::atomic<bool> cancelled_{false};
 };

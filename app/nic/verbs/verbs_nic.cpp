@@ -22,23 +22,6 @@ namespace {
 constexpr std::uint32_t least_in_flight = 16;
 constexpr std::uint32_t message_limit = 1u << 30; // what every range here fits into
 
-class VerbsRegion final : public MemoryRegion {
-public:
-    VerbsRegion(const Device& device, const DmaBuf& buffer, Registration registration)
-        : device_(device), registration_(std::move(registration)) {
-        identity_ = BufferIdentity::of(buffer.fd());
-        lkey_ = registration_.region->lkey;
-        rkey_ = registration_.region->rkey;
-        address_ = registration_.address;
-        length_ = buffer.size();
-    }
-    bool is_of(const Device& device) const noexcept { return &device_ == &device; }
-
-private:
-    const Device& device_;
-    Registration registration_;
-};
-
 // The dma-buf; where the device cannot, the mapping, if its pages can be pinned. No copy either
 // way.
 Registration register_buffer(const Device& device, const DmaBuf& buffer, RemoteAccess access) {
@@ -62,6 +45,25 @@ Registration register_buffer(const Device& device, const DmaBuf& buffer, RemoteA
         "mlx5, efa, irdma, bnxt_re, ionic, mana; soft-RoCE takes memory that can be pinned: "
         "--heap udmabuf or memfd");
 }
+
+class VerbsRegion final : public MemoryRegion {
+public:
+    VerbsRegion(const Device& device, const DmaBuf& buffer, RemoteAccess access)
+        : device_(device), access_(access), registration_(register_buffer(device, buffer, access)) {
+        identity_ = BufferIdentity::of(buffer.fd());
+        lkey_ = registration_.region->lkey;
+        rkey_ = registration_.region->rkey;
+        address_ = registration_.address;
+        length_ = buffer.size();
+    }
+    bool is_of(const Device& device) const noexcept { return &device_ == &device; }
+    bool is_target() const noexcept { return access_ == RemoteAccess::write; }
+
+private:
+    const Device& device_;
+    RemoteAccess access_;
+    Registration registration_;
+};
 
 int number_of(const std::string& text) {
     int number = 0;
@@ -124,13 +126,15 @@ Port open_port(const Device& device, const RdmaPort& found, const VerbsOptions& 
                     {}, "ip link set DEVICE mtu gives the network device a larger one");
     if (options.mtu > 0)
         port.mtu = mtu_of(options.mtu);
-    errno = 0;
-    if (ibv_query_gid(device.context(), port.number, port.gid_index, &port.gid) != 0)
-        throw_errno(errno != 0 ? errno : EINVAL,
-                    fmt::format("{}: ibv_query_gid {} of port {}", device.name(), port.gid_index,
+    ibv_gid_entry entry{};
+    if (const int error =
+            ibv_query_gid_ex(device.context(), port.number, port.gid_index, &entry, 0))
+        throw_errno(error,
+                    fmt::format("{}: ibv_query_gid_ex {} of port {}", device.name(), port.gid_index,
                                 port.number),
                     "ls /sys/class/infiniband/*/ports/*/gids shows which there are",
                     Failure::unavailable);
+    port.gid = entry.gid;
     return port;
 }
 
@@ -152,8 +156,7 @@ public:
                         fmt::format("NIC {}: registering {} of private memory", device_.name(),
                                     bytes_text(buffer.size())),
                         "A NIC reaches only memory that is shared with the host");
-        return std::make_unique<VerbsRegion>(device_, buffer,
-                                             register_buffer(device_, buffer, access));
+        return std::make_unique<VerbsRegion>(device_, buffer, access);
     }
 
     EndpointPair connect_within(std::uint32_t in_flight) override {
@@ -170,6 +173,7 @@ public:
         auto receiver = std::make_unique<VerbsEndpoint>(device_, port_, options_, depth);
         sender->connect(receiver->number(), port_);
         receiver->connect(sender->number(), port_);
+        VerbsEndpoint::tie(*sender, *receiver);
         return {.sender = std::move(sender), .receiver = std::move(receiver)};
     }
 
@@ -181,7 +185,7 @@ public:
 
 private:
     VerbsNic(const RdmaDevice& found, const RdmaPort& port, const VerbsOptions& options)
-        : Nic({.name = found.name,
+        : Nic({.name = "verbs",
                .detail =
                    fmt::format("{} port {}, GID {} {}{}", found.name, port.number,
                                options.gid ? std::to_string(*options.gid) : port.gid_index,
@@ -194,9 +198,9 @@ private:
           device_(found.name),
           port_(open_port(device_, port, options)) {}
 
-    bool knows(const MemoryRegion* region) const {
-        const auto* const own = dynamic_cast<const VerbsRegion*>(region);
-        return own && own->is_of(device_);
+    const VerbsRegion* own(const MemoryRegion* region) const {
+        const auto* const mine = dynamic_cast<const VerbsRegion*>(region);
+        return mine && mine->is_of(device_) ? mine : nullptr;
     }
 
     VerbsOptions options_;
@@ -208,9 +212,12 @@ double VerbsNic::plain_gbytes_per_s(std::span<const MemoryRegion* const> source,
                                     std::span<const MemoryRegion* const> target,
                                     Nanoseconds duration) {
     constexpr std::uint32_t in_flight = 8;
-    const auto known = [&](const MemoryRegion* region) { return knows(region); };
-    if (source.empty() || target.empty() || !std::all_of(source.begin(), source.end(), known) ||
-        !std::all_of(target.begin(), target.end(), known))
+    const auto is_source = [&](const MemoryRegion* region) { return own(region) != nullptr; };
+    const auto is_target = [&](const MemoryRegion* region) {
+        return own(region) && own(region)->is_target();
+    };
+    if (source.empty() || target.empty() || !std::all_of(source.begin(), source.end(), is_source) ||
+        !std::all_of(target.begin(), target.end(), is_target))
         throw Error(Failure::run,
                     fmt::format("NIC {}: measuring its plain transfer", device_.name()), {},
                     "It takes memory registered with this NIC, the target for writing");
@@ -234,6 +241,7 @@ double VerbsNic::plain_gbytes_per_s(std::span<const MemoryRegion* const> source,
         ends.sender->post({&request, 1});
         lengths.push_back(request.length);
     };
+    post();
     while (time < duration || !lengths.empty()) {
         while (time < duration && lengths.size() < in_flight)
             post();
