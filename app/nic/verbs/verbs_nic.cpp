@@ -225,7 +225,7 @@ double VerbsNic::plain_gbytes_per_s(std::span<const MemoryRegion* const> source,
     std::uint64_t next = 0;
     std::vector<std::uint32_t> lengths; // of the writes under way, in order
     std::uint64_t bytes = 0;
-    std::array<Completion, 2 * in_flight> completions;
+    std::array<Completion, in_flight> completions;
     const Nanoseconds start = now();
     Nanoseconds time = 0;
     const auto post = [&] {
