@@ -14,6 +14,7 @@
 #include <array>
 #include <limits>
 #include <mutex>
+#include <utility>
 
 namespace clearframe::verbs {
 namespace {
@@ -266,7 +267,8 @@ std::size_t VerbsEndpoint::poll(std::span<Completion> completions) {
 // Holds what the device says against what was posted: it is believed in nothing else.
 Completion VerbsEndpoint::checked(const ibv_wc& work) {
     Completion completion{.status = status_of(work.status), .vendor_error = work.vendor_err};
-    failed_ = failed_ || completion.status != WcStatus::success;
+    if (completion.status != WcStatus::success && !std::exchange(failed_, true))
+        take_device_events(); // the reason behind it, if that is the whole device's
     if (completion.status == WcStatus::success)
         completion.vendor_error = 0;
     if (work.wr_id != receive_tag) {
