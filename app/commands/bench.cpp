@@ -131,6 +131,9 @@ int bench(const BenchOptions& options) {
     record.environment = read_environment();
     record.environment.guest = detect_guest().kind;
     ExposureMeter exposure;
+    std::unique_ptr<Screen> screen;
+    if (plan.screen)
+        screen = Screen::open(*plan.screen, plan.session.width, plan.session.height);
     const Parts parts = open_parts(part_requests(options.stream));
     record.parts = parts.described;
     if (!parts.gpu)
@@ -138,12 +141,8 @@ int bench(const BenchOptions& options) {
     record.config = bench_config(options, plan);
     if (!options.quiet)
         report_parts(out, record.parts);
-    std::unique_ptr<Screen> screen;
-    if (plan.screen) {
-        screen = Screen::open(*plan.screen, plan.session.width, plan.session.height);
-        if (!options.quiet)
-            report_screen(out, screen->info(), plan.session.width, plan.session.height);
-    }
+    if (screen && !options.quiet)
+        report_screen(out, screen->info(), plan.session.width, plan.session.height);
 
     BenchRun run(plan);
     SendMeter capture_sent;

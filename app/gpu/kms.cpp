@@ -244,7 +244,8 @@ struct Screen::Card {
     bool flips = true;
     bool pending = false; // a flip
 
-    // Of a card by name; what of it is known is in `info` even if it throws Error of availability.
+    // Opens the card of that name as `card`, whose `info` has what was found out about it even if
+    // this throws an Error of availability.
     static void open(const std::string& name, std::uint32_t width, std::uint32_t height,
                      Card& card) {
         const fs::path path = fs::path(folder) / name;
@@ -254,16 +255,17 @@ struct Screen::Card {
         card.info.driver = drm_driver(card.node, path);
         if (card.info.driver == "vkms")
             card.info.emulation = "vkms: a virtual screen, which nobody sees";
+        const std::string object = fmt::format("{} ({})", name, card.info.driver);
         std::uint64_t prime = 0;
         if (drmGetCap(fd, DRM_CAP_PRIME, &prime) != 0 || !(prime & DRM_PRIME_CAP_IMPORT))
             throw Error(Failure::unavailable,
-                        fmt::format("{}: it imports no dma-bufs (DRM_CAP_PRIME {})", name, prime),
+                        fmt::format("{}: it imports no dma-bufs (DRM_CAP_PRIME {})", object, prime),
                         {}, "Name another card");
-        card.output = find_output(fd, name, width, height);
+        card.output = find_output(fd, object, width, height);
         card.info.connector = card.output.name;
         card.info.mode = screen_mode(card.output.mode);
         if (!drmIsMaster(fd) && drmSetMaster(fd) != 0)
-            throw_errno(errno, fmt::format("{}: becoming its master", name),
+            throw_errno(errno, fmt::format("{}: becoming its master", object),
                         "Another program owns the screen: end it, or run from a text console",
                         Failure::unavailable);
     }

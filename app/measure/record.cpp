@@ -99,15 +99,19 @@ std::string to_json(const RunRecord& record) {
     for (const SceneRecord& scene : record.results)
         results.push_back(to_json(scene));
 
-    Json json{
-        {"schema", "clearframe.run/1"},      {"environment", to_json(record.environment)},
-        {"config", std::move(config)},       {"emulated", record.emulated()},
-        {"parts", std::move(parts)},         {"host_readable_bytes", record.host_readable_bytes},
-        {"limits", to_json(record.limits)},  {"results", std::move(results)},
-        {"ended_early", record.ended_early}, {"warnings", record.warnings},
+    const Json json{
+        {"schema", "clearframe.run/1"},
+        {"environment", to_json(record.environment)},
+        {"config", std::move(config)},
+        {"emulated", record.emulated()},
+        {"parts", std::move(parts)},
+        {"host_readable_bytes", record.host_readable_bytes},
+        {"limits", to_json(record.limits)},
+        {"results", std::move(results)},
+        {"presented", record.presented ? to_json(*record.presented) : Json(nullptr)},
+        {"ended_early", record.ended_early},
+        {"warnings", record.warnings},
     };
-    if (record.presented)
-        json["presented"] = to_json(*record.presented);
     return json_text(json);
 }
 
