@@ -347,14 +347,11 @@ TEST(Bench, SaysThatTheDiskIsFull) {
     EXPECT_THAT(done.err, HasSubstr("ENOSPC (28: No space left on device)"));
 }
 
-// Runs the program with its streams sent elsewhere by the shell.
 Finished redirected(const std::string& where, std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments{"-c", "\"$0\" \"$@\" " + where, clearframe_program()};
-    const std::vector<std::string> run_arguments{"bench",   "--size", "64x64",    "--frames", "8",
-                                                 "--scene", "none",   "--verify", "full"};
-    arguments.insert(arguments.end(), run_arguments.begin(), run_arguments.end());
+    std::vector<std::string> arguments{"bench",   "--size", "64x64",    "--frames", "8",
+                                       "--scene", "none",   "--verify", "full"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    return run({.arguments = arguments, .program = "/bin/sh"});
+    return run_redirected(arguments, where);
 }
 
 TEST(Bench, SaysThatItsReportCannotBeWritten) {
