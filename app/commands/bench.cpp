@@ -10,7 +10,9 @@
 #include "core/result_file.h"
 #include "core/thread.h"
 #include "gpu/capture.h"
+#include "gpu/kms.h"
 #include "memory/guest.h"
+#include "pipeline/presenter.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -38,10 +40,10 @@ std::string capture(Session& session, SendMeter& sent, ReceiveMeter& received) {
 // The measurement on a thread of its own, which can be waited for together with Ctrl-C.
 class Measurement {
 public:
-    Measurement(BenchRun& run, Session& session)
-        : session_(session), thread_(start_thread("cf-sender", [this, &run] {
+    Measurement(BenchRun& run, Session& session, Presenter* presenter)
+        : session_(session), thread_(start_thread("cf-sender", [this, &run, presenter] {
               try {
-                  run.run(session_);
+                  run.run(session_, presenter);
               } catch (...) {
                   failure_ = std::current_exception();
               }
@@ -92,6 +94,21 @@ void drop_rendered_scenes(BenchPlan& plan, const Part& gpu, RunRecord& record) {
     record.warnings.emplace_back("no GPU: the transport alone was measured, nothing was rendered");
 }
 
+// What was shown, once nothing more is to be. Throws what showing it ended with.
+PresentRecord finish(Presenter& presenter) {
+    const std::uint64_t frames = presenter.finish();
+    const ScreenInfo& screen = presenter.screen();
+    return {.card = screen.card,
+            .driver = screen.driver,
+            .connector = screen.connector,
+            .width = screen.mode.width,
+            .height = screen.mode.height,
+            .hz = screen.mode.hz,
+            .emulation = screen.emulation,
+            .frames = frames,
+            .same_buffer = presenter.same_buffers()};
+}
+
 bool any_block(const RunRecord& record) {
     for (const SceneRecord& scene : record.results)
         for (const PathRecord& path : scene.paths)
@@ -114,6 +131,9 @@ int bench(const BenchOptions& options) {
     record.environment = read_environment();
     record.environment.guest = detect_guest().kind;
     ExposureMeter exposure;
+    std::unique_ptr<Screen> screen;
+    if (plan.screen)
+        screen = Screen::open(*plan.screen, plan.session.width, plan.session.height);
     const Parts parts = open_parts(part_requests(options.stream));
     record.parts = parts.described;
     if (!parts.gpu)
@@ -121,6 +141,8 @@ int bench(const BenchOptions& options) {
     record.config = bench_config(options, plan);
     if (!options.quiet)
         report_parts(out, record.parts);
+    if (screen && !options.quiet)
+        report_screen(out, screen->info(), plan.session.width, plan.session.height);
 
     BenchRun run(plan);
     SendMeter capture_sent;
@@ -132,7 +154,13 @@ int bench(const BenchOptions& options) {
                                        .gpu = parts.gpu.get(),
                                        .nic = *parts.nic,
                                        .exposure = exposure});
-        record.ended_early = Measurement(run, session).wait(interrupts, run, err);
+        std::optional<Presenter> presenter;
+        if (screen)
+            presenter.emplace(std::move(screen), session, plan.session.paths.size());
+        record.ended_early =
+            Measurement(run, session, presenter ? &*presenter : nullptr).wait(interrupts, run, err);
+        if (presenter)
+            record.presented = finish(*presenter);
         if (picture && !record.ended_early)
             std::move(*picture).commit(capture(session, capture_sent, capture_received));
         faults.assign(session.faults().faults().begin(), session.faults().faults().end());

@@ -1,5 +1,7 @@
 #include "commands/bench_options.h"
 
+#include "pipeline/presenter.h"
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -11,6 +13,16 @@ void refuse_same_file(std::string_view option, const std::optional<std::string>&
                       std::string_view other, const std::optional<std::string>& taken) {
     if (file && file == taken)
         refuse_option(option, *file, fmt::format("another file than {} writes", other));
+}
+
+// What "kms" or "kms:CARD" names, which is nothing for the best. Throws Error of usage.
+std::string parse_present(const std::string& text) {
+    constexpr std::string_view kms = "kms";
+    if (text == kms)
+        return {};
+    if (!text.starts_with("kms:") || text.size() == kms.size() + 1)
+        refuse_option("--present", text, "kms or kms:CARD, like kms:card0 or kms:vkms");
+    return text.substr(kms.size() + 1);
 }
 
 } // namespace
@@ -42,6 +54,10 @@ void declare_bench_options(CLI::App& app, BenchOptions& options) {
         ->option_text("FILE");
     app.add_option("--capture", options.capture, "write the last frame received there")
         ->option_text("FILE.png");
+    app.add_option("--present", options.present,
+                   "show the received frames, in the buffers they came in: kms (the first screen "
+                   "that can), or kms:card0, kms:DRIVER")
+        ->option_text("WHERE");
     app.add_flag("--quiet", options.quiet, "print errors and what went wrong only");
 }
 
@@ -67,6 +83,14 @@ BenchPlan make_bench_plan(const BenchOptions& options) {
     if (plan.frames == 0)
         plan.duration = parse_seconds("--seconds", options.seconds) /
                         static_cast<Nanoseconds>(plan.scenes.size());
+    if (options.present) {
+        plan.screen = parse_present(*options.present);
+        if (plan.session.ring < least_presented_ring)
+            refuse_option("--ring", std::to_string(plan.session.ring),
+                          fmt::format("at least {} slots with --present: one is on the screen, one "
+                                      "waits for it, one travels",
+                                      least_presented_ring));
+    }
     return plan;
 }
 
@@ -82,6 +106,7 @@ std::map<std::string, std::string> bench_config(const BenchOptions& options,
         {"frames", plan.frames == 0 ? json(nullptr) : json(plan.frames)},
         {"block", options.block},
         {"warmup", options.warmup},
+        {"present", options.present ? json(*options.present) : json(nullptr)},
     };
     std::map<std::string, std::string> texts = stream_config(options.stream, plan.session);
     for (const auto& [name, value] : config.items())

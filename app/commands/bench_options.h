@@ -25,6 +25,7 @@ struct BenchOptions {
     std::optional<std::string> json;
     std::optional<std::string> csv;
     std::optional<std::string> capture;
+    std::optional<std::string> present;
     bool quiet = false;
 };
 
@@ -40,6 +41,7 @@ struct BenchPlan {
     std::uint64_t frames = 0;    // of each path and scene; 0: by time
     std::uint64_t block = 0;
     std::uint64_t warmup = 0;
+    std::optional<std::string> screen; // to show frames on, as resolve_screen() takes it
 };
 BenchPlan make_bench_plan(const BenchOptions& options);
 

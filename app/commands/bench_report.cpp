@@ -79,6 +79,15 @@ void report_comparison(Terminal& out, const SceneRecord& scene) {
     }
 }
 
+void report_presented(Terminal& out, const PresentRecord& shown) {
+    out.line(fmt::format("{} frames were shown on {} ({}{}) while it was measured, {}",
+                         shown.frames, shown.card, shown.driver,
+                         shown.emulation.empty() ? "" : ", a virtual screen",
+                         shown.same_buffer ? "in the buffers they were received in: no copy"
+                                           : "in buffers that the card does not name as those "
+                                             "they were received in"));
+}
+
 } // namespace
 
 void report_parts(Terminal& out, std::span<const Part> parts) {
@@ -92,6 +101,19 @@ void report_parts(Terminal& out, std::span<const Part> parts) {
         out.line(line);
         report_refusals(out, part.refused);
     }
+}
+
+void report_screen(Terminal& out, const ScreenInfo& screen, std::uint32_t frame_width,
+                   std::uint32_t frame_height) {
+    const ScreenMode& mode = screen.mode;
+    const bool whole = mode.width == frame_width && mode.height == frame_height;
+    std::string line =
+        fmt::format("show {} ({}), {} at {}x{}, {} Hz: {} of each frame", screen.card,
+                    screen.driver, screen.connector, mode.width, mode.height, mode.hz,
+                    whole ? "the whole" : "the upper left corner");
+    if (!screen.emulation.empty())
+        line += ", " + out.styled(fmt::format("emulated: {}", screen.emulation), Style::attention);
+    out.line(line);
 }
 
 void report_results(Terminal& out, const RunRecord& record) {
@@ -108,6 +130,8 @@ void report_results(Terminal& out, const RunRecord& record) {
                              record.limits.copy_method));
     out.line(
         fmt::format("memory that the host could read: {}", bytes_text(record.host_readable_bytes)));
+    if (record.presented)
+        report_presented(out, *record.presented);
     const std::vector<std::string> emulated = record.emulated();
     if (!emulated.empty())
         out.line(out.styled(fmt::format("emulated here: {}. The figures are this machine's, not a "

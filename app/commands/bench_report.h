@@ -2,6 +2,7 @@
 #pragma once
 
 #include "commands/terminal.h"
+#include "gpu/kms.h"
 #include "measure/record.h"
 #include "pipeline/verifier.h"
 
@@ -12,6 +13,10 @@ namespace clearframe {
 // A line for each part: what was chosen and in what way it is emulated; below it, why nothing
 // better was taken.
 void report_parts(Terminal& out, std::span<const Part> parts);
+
+// Where frames will be shown, and how much of each.
+void report_screen(Terminal& out, const ScreenInfo& screen, std::uint32_t frame_width,
+                   std::uint32_t frame_height);
 
 // A table for each scene, the sentence that matters, the limits, and what was emulated.
 void report_results(Terminal& out, const RunRecord& record);

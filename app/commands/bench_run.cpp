@@ -31,7 +31,8 @@ BenchRun::BenchRun(const BenchPlan& plan) : plan_(plan), warmup_received_(0) {
     }
 }
 
-void BenchRun::run(Session& session) {
+void BenchRun::run(Session& session, Presenter* presenter) {
+    presenter_ = presenter;
     LimitProbe limits = session.make_limit_probe();
     for (SceneRun& scene : scenes_) {
         session.set_scene(scene.scene);
@@ -73,7 +74,7 @@ void BenchRun::run_round(Session& session, SceneRun& scene, std::uint64_t frames
         PathRun& path = scene.paths[i];
         session.run_block(
             i, {.frames = frames, .until = now() + time_for(plan_.duration / round_part)},
-            *path.sent, *path.received);
+            *path.sent, *path.received, nullptr, tap_for(i));
         path.add_block(next_block_index_++);
     }
 }
@@ -82,7 +83,11 @@ void BenchRun::warm_up(Session& session) {
     for (std::size_t i = 0; i < plan_.session.paths.size() && !session.stopped(); ++i)
         session.run_block(
             i, {.frames = plan_.warmup, .until = now() + time_for(plan_.duration / warmup_part)},
-            warmup_sent_, warmup_received_);
+            warmup_sent_, warmup_received_, nullptr, tap_for(i));
+}
+
+FrameTap* BenchRun::tap_for(std::size_t path) const {
+    return presenter_ ? presenter_->tap_for(path) : nullptr;
 }
 
 // One path's share of a part of a scene's time; as good as no limit where frames are counted.

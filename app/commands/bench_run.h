@@ -4,6 +4,7 @@
 #include "commands/bench_options.h"
 #include "commands/path_run.h"
 #include "measure/record.h"
+#include "pipeline/presenter.h"
 #include "pipeline/session.h"
 
 #include <memory>
@@ -24,8 +25,8 @@ public:
     // The session must be destroyed before this.
     explicit BenchRun(const BenchPlan& plan);
 
-    // Measures everything. Blocks until done or stopped. Throws Error.
-    void run(Session& session);
+    // Measures everything; shows it, with a presenter. Blocks until done or stopped. Throws Error.
+    void run(Session& session, Presenter* presenter = nullptr);
 
     struct Progress {
         double fraction = 0; // of the whole measurement
@@ -46,10 +47,12 @@ private:
     void run_scene(Session& session, SceneRun& scene, LimitProbe& limits);
     void run_round(Session& session, SceneRun& scene, std::uint64_t frames);
     void warm_up(Session& session);
+    FrameTap* tap_for(std::size_t path) const;
     Nanoseconds time_for(Nanoseconds part) const;
     void set_progress(const SceneRun& scene, double done);
 
     const BenchPlan& plan_;
+    Presenter* presenter_ = nullptr;
     std::vector<SceneRun> scenes_;
     SendMeter warmup_sent_;
     ReceiveMeter warmup_received_;

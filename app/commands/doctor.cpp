@@ -83,6 +83,7 @@ int doctor(const DoctorOptions& options) {
     // Not opened before: Ctrl-C ends the doctor at once, and nothing is to be left behind.
     if (options.json)
         ResultFile(*options.json).commit(to_json(record));
+    out.check();
     return record.real_path().whole ? 0 : static_cast<int>(Failure::not_real);
 }
 

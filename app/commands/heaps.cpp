@@ -215,6 +215,7 @@ int heaps(const HeapsOptions& options) {
     }
     if (json)
         std::move(*json).commit(to_json(record));
+    out.check();
     return 0;
 }
 

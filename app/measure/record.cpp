@@ -57,6 +57,19 @@ Json to_json(const SceneRecord& scene) {
     };
 }
 
+Json to_json(const PresentRecord& shown) {
+    return {
+        {"card", shown.card},
+        {"driver", shown.driver},
+        {"connector", shown.connector},
+        {"mode", {{"width", shown.width}, {"height", shown.height}, {"hz", shown.hz}}},
+        {"emulated", !shown.emulation.empty()},
+        {"emulation", shown.emulation},
+        {"frames", shown.frames},
+        {"same_buffer", shown.same_buffer},
+    };
+}
+
 } // namespace
 
 std::vector<std::string> RunRecord::emulated() const {
@@ -87,11 +100,17 @@ std::string to_json(const RunRecord& record) {
         results.push_back(to_json(scene));
 
     const Json json{
-        {"schema", "clearframe.run/1"},      {"environment", to_json(record.environment)},
-        {"config", std::move(config)},       {"emulated", record.emulated()},
-        {"parts", std::move(parts)},         {"host_readable_bytes", record.host_readable_bytes},
-        {"limits", to_json(record.limits)},  {"results", std::move(results)},
-        {"ended_early", record.ended_early}, {"warnings", record.warnings},
+        {"schema", "clearframe.run/1"},
+        {"environment", to_json(record.environment)},
+        {"config", std::move(config)},
+        {"emulated", record.emulated()},
+        {"parts", std::move(parts)},
+        {"host_readable_bytes", record.host_readable_bytes},
+        {"limits", to_json(record.limits)},
+        {"results", std::move(results)},
+        {"presented", record.presented ? to_json(*record.presented) : Json(nullptr)},
+        {"ended_early", record.ended_early},
+        {"warnings", record.warnings},
     };
     return json_text(json);
 }

@@ -89,6 +89,16 @@ struct Limits {
     std::string copy_method;
 };
 
+// Frames shown on a screen while they were measured.
+struct PresentRecord {
+    std::string card, driver, connector; // "card0", "bochs-drm", "Virtual-1"
+    std::uint32_t width = 0, height = 0; // of the mode: what was seen of each frame
+    std::uint32_t hz = 0;
+    std::string emulation; // of a screen that is not there outside the kernel: in what way
+    std::uint64_t frames = 0;
+    bool same_buffer = false; // the card shows the very buffers they were received in, by inode
+};
+
 struct RunRecord {
     Environment environment;
     // The options as they came out of parsing, defaults filled in: name → JSON text of the value.
@@ -97,7 +107,8 @@ struct RunRecord {
     std::uint64_t host_readable_bytes = 0; // shared memory at its peak
     Limits limits;
     std::vector<SceneRecord> results;
-    bool ended_early = false; // by Ctrl-C
+    std::optional<PresentRecord> presented; // if that was asked for
+    bool ended_early = false;               // by Ctrl-C
     std::vector<std::string> warnings;
 
     std::vector<std::string> emulated() const; // kinds of the emulated parts, each once

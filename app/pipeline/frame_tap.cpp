@@ -51,11 +51,42 @@ HeldFrame FrameTap::take() noexcept {
     return std::move(parked_);
 }
 
+std::optional<HeldFrame> FrameTap::wait(bool holds) noexcept {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return parked_ || closed_ || (holds && block_ended_); });
+    if (closed_)
+        return std::nullopt;
+    return std::move(parked_);
+}
+
+void FrameTap::close() noexcept {
+    {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+    }
+    changed_.notify_all();
+}
+
 HeldFrame FrameTap::offer(HeldFrame newest, bool room) noexcept {
-    const std::lock_guard lock(mutex_);
-    if (parked_ || room)
-        std::swap(parked_, newest);
+    {
+        const std::lock_guard lock(mutex_);
+        block_ended_ = false;
+        if (parked_ || room)
+            std::swap(parked_, newest);
+    }
+    changed_.notify_all();
     return newest;
+}
+
+HeldFrame FrameTap::withdraw() noexcept {
+    HeldFrame parked;
+    {
+        const std::lock_guard lock(mutex_);
+        block_ended_ = true;
+        parked = std::move(parked_);
+    }
+    changed_.notify_all();
+    return parked;
 }
 
 } // namespace clearframe

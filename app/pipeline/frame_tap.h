@@ -4,6 +4,7 @@
 #include "core/fixed_queue.h"
 #include "nic/nic.h"
 
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -57,22 +58,30 @@ private:
     std::uint64_t sequence_ = 0;
 };
 
-// Where the newest frame of a path waits for somebody to look at it. Thread-safe; no call blocks
-// for longer than the others take. Allocates nothing.
+// Where the newest frame of a path waits for somebody to look at it. Thread-safe; no call but
+// wait() blocks for longer than the others take. Allocates nothing.
 class FrameTap {
 public:
     // The newest good frame, if one has come since the last call and its block still runs.
     HeldFrame take() noexcept;
 
+    // The same, but blocks until one has come. Whoever still holds the one before (`holds`) gets
+    // none once its block has ended but for that: drop it then. Nothing after close().
+    std::optional<HeldFrame> wait(bool holds) noexcept;
+    void close() noexcept;
+
     // The receiver's side: parks `newest` and returns the frame in whose place it came, if nobody
     // has taken that. Without `room` for one more, it comes only in the place of another, or back.
     HeldFrame offer(HeldFrame newest, bool room) noexcept;
-    // What is parked, parked no more.
-    HeldFrame withdraw() noexcept { return take(); }
+    // The block has ended: what is parked, parked no more.
+    HeldFrame withdraw() noexcept;
 
 private:
     std::mutex mutex_;
+    std::condition_variable changed_;
     HeldFrame parked_;
+    bool block_ended_ = false;
+    bool closed_ = false;
 };
 
 } // namespace clearframe

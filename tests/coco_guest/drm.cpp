@@ -1,6 +1,8 @@
 #include "coco_guest/drm.h"
 
+#include "coco_guest/support.h"
 #include "core/error.h"
+#include "gpu/scene.h"
 
 #include <drm_fourcc.h>
 #include <fmt/format.h>
@@ -11,8 +13,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <vector>
 
 namespace clearframe::guest {
 namespace {
@@ -119,6 +123,43 @@ Screen::Screen(const Card& card) : card_(card) {
 void Screen::show(const Framebuffer& framebuffer) {
     if (drmModeSetCrtc(card_.fd(), crtc_, framebuffer.id(), 0, 0, &connector_, 1, &mode_) != 0)
         throw_errno(errno, "drmModeSetCrtc");
+}
+
+std::string screen_dump(const std::string& name) {
+    const UniqueFd host(::open("/dev/guest-host", O_RDWR | O_CLOEXEC));
+    if (!host)
+        throw_errno(errno, "opening /dev/guest-host");
+    const std::string request = "screendump " + name + "\n";
+    if (::write(host.get(), request.data(), request.size()) != static_cast<ssize_t>(request.size()))
+        throw_errno(errno, "writing to /dev/guest-host");
+    std::string answer;
+    for (char c = 0; ::read(host.get(), &c, 1) == 1 && c != '\n';)
+        answer += c;
+    if (answer != "ok")
+        throw Error(Failure::run, "taking a picture of the screen", answer, {});
+    return read_file("/run/guest/" + name);
+}
+
+testing::AssertionResult shows(const std::string& ppm, std::uint32_t width, std::uint32_t height,
+                               Scene scene, std::uint32_t seed, std::uint64_t sequence) {
+    const std::string header = fmt::format("P6\n{} {}\n255\n", width, height);
+    if (!ppm.starts_with(header))
+        return testing::AssertionFailure() << "it begins with " << ppm.substr(0, header.size());
+    if (ppm.size() != header.size() + std::size_t{3} * width * height)
+        return testing::AssertionFailure() << "it has " << ppm.size() << " bytes";
+    const auto* rgb = reinterpret_cast<const unsigned char*>(ppm.data() + header.size());
+    std::vector<std::uint32_t> row(width);
+    for (std::uint32_t y = 0; y < height; ++y) {
+        scene_row(scene, seed, sequence, height, y, row);
+        for (std::uint32_t x = 0; x < width; ++x, rgb += 3) {
+            const std::uint32_t found = std::uint32_t{rgb[0]} << 16 | rgb[1] << 8 | rgb[2];
+            if (found != (row[x] & 0xffffff))
+                return testing::AssertionFailure()
+                       << fmt::format("pixel ({}, {}) is {:06x}, and must be {:06x}", x, y, found,
+                                      row[x] & 0xffffff);
+        }
+    }
+    return testing::AssertionSuccess();
 }
 
 } // namespace clearframe::guest

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "core/unique_fd.h"
+#include "wire/frame.h"
 
+#include <gtest/gtest.h>
 #include <xf86drmMode.h>
 
 #include <cstddef>
@@ -100,5 +102,13 @@ private:
     std::uint32_t crtc_ = 0;
     drmModeModeInfo mode_{};
 };
+
+// Has the host take a picture of the emulated screen of bochs, as QEMU shows it: a binary PPM.
+// Throws Error.
+std::string screen_dump(const std::string& name);
+
+// Whether the picture has that size, and every pixel is what the scene says.
+testing::AssertionResult shows(const std::string& ppm, std::uint32_t width, std::uint32_t height,
+                               Scene scene, std::uint32_t seed, std::uint64_t sequence);
 
 } // namespace clearframe::guest

@@ -86,45 +86,6 @@ TEST_F(DrmTest, VkmsScansOutTheBytesOfTheHeap) {
     EXPECT_NE(crc, scanned_out_crc(card)) << "one bit of one pixel is different";
 }
 
-// Has the host take a picture of the emulated screen of bochs, as QEMU shows it: its own answer.
-std::string screen_dump(const std::string& name) {
-    const UniqueFd host(::open("/dev/guest-host", O_RDWR | O_CLOEXEC));
-    if (!host)
-        throw_errno(errno, "opening /dev/guest-host");
-    const std::string request = "screendump " + name + "\n";
-    if (::write(host.get(), request.data(), request.size()) != static_cast<ssize_t>(request.size()))
-        throw_errno(errno, "writing to /dev/guest-host");
-    std::string answer;
-    for (char c = 0; ::read(host.get(), &c, 1) == 1 && c != '\n';)
-        answer += c;
-    if (answer != "ok")
-        throw Error(Failure::run, "taking a picture of the screen", answer, {});
-    return read_file("/run/guest/" + name);
-}
-
-// Every pixel of a binary PPM is what the scene says.
-testing::AssertionResult shows(const std::string& ppm, std::uint32_t width, std::uint32_t height,
-                               Scene scene, std::uint64_t sequence) {
-    const std::string header = fmt::format("P6\n{} {}\n255\n", width, height);
-    if (!ppm.starts_with(header))
-        return testing::AssertionFailure() << "it begins with " << ppm.substr(0, header.size());
-    if (ppm.size() != header.size() + std::size_t{3} * width * height)
-        return testing::AssertionFailure() << "it has " << ppm.size() << " bytes";
-    const auto* rgb = reinterpret_cast<const unsigned char*>(ppm.data() + header.size());
-    std::vector<std::uint32_t> row(width);
-    for (std::uint32_t y = 0; y < height; ++y) {
-        scene_row(scene, seed, sequence, height, y, row);
-        for (std::uint32_t x = 0; x < width; ++x, rgb += 3) {
-            const std::uint32_t found = std::uint32_t{rgb[0]} << 16 | rgb[1] << 8 | rgb[2];
-            if (found != (row[x] & 0xffffff))
-                return testing::AssertionFailure()
-                       << fmt::format("pixel ({}, {}) is {:06x}, and must be {:06x}", x, y, found,
-                                      row[x] & 0xffffff);
-        }
-    }
-    return testing::AssertionSuccess();
-}
-
 // From the GPU to the screen in one buffer of the heap, with no copy of this program's: llvmpipe
 // draws into it, bochs scans it out, and QEMU's picture of that screen is what the CPU computes.
 TEST_F(DrmTest, BochsShowsWhatVulkanRendered) {
@@ -151,7 +112,8 @@ TEST_F(DrmTest, BochsShowsWhatVulkanRendered) {
         EXPECT_TRUE(picture_is(slots[0], layout, scene, seed, sequence)) << "as the CPU sees it";
         screen.show(framebuffer);
         const std::string name = fmt::format("screen-{}.ppm", sequence);
-        EXPECT_TRUE(shows(screen_dump(name), screen.width(), screen.height(), scene, sequence))
+        EXPECT_TRUE(
+            shows(screen_dump(name), screen.width(), screen.height(), scene, seed, sequence))
             << "as the screen shows it";
     }
 }

@@ -255,6 +255,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"RingZero", {"--ring", "0"}, 2, "1 to 256"},
         Refused{"RingTooLarge", {"--ring", "257"}, 2, "1 to 256"},
         Refused{"RingNegative", {"--ring", "-3"}, 2, "--ring"},
+        Refused{"PresentSomewhere", {"--present", "nonsense"}, 2, "kms or kms:CARD"},
+        Refused{"PresentOnNoCard", {"--present", "kms:"}, 2, "kms or kms:CARD"},
+        Refused{"PresentOutOfTwoSlots", {"--present", "kms", "--ring", "2"}, 2, "at least 3"},
         Refused{"NoTime", {"--seconds", "0"}, 2, "--seconds"},
         Refused{"TimeNotANumber", {"--seconds", "nan"}, 2, "--seconds"},
         Refused{"TimeAndFrames", {"--seconds", "1", "--frames", "5"}, 2, "--frames"},
@@ -345,14 +348,11 @@ TEST(Bench, SaysThatTheDiskIsFull) {
     EXPECT_THAT(done.err, HasSubstr("ENOSPC (28: No space left on device)"));
 }
 
-// Runs the program with its streams sent elsewhere by the shell.
 Finished redirected(const std::string& where, std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments{"-c", "\"$0\" \"$@\" " + where, clearframe_program()};
-    const std::vector<std::string> run_arguments{"bench",   "--size", "64x64",    "--frames", "8",
-                                                 "--scene", "none",   "--verify", "full"};
-    arguments.insert(arguments.end(), run_arguments.begin(), run_arguments.end());
+    std::vector<std::string> arguments{"bench",   "--size", "64x64",    "--frames", "8",
+                                       "--scene", "none",   "--verify", "full"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    return run({.arguments = arguments, .program = "/bin/sh"});
+    return run_redirected(arguments, where);
 }
 
 TEST(Bench, SaysThatItsReportCannotBeWritten) {
@@ -367,6 +367,20 @@ TEST(Bench, SaysThatItsReportCannotBeWritten) {
     EXPECT_EQ(results.status, 3) << results.describe();
     EXPECT_THAT(results.err,
                 HasSubstr("standard output: cannot be opened for writing: EBADF (9: "));
+}
+
+TEST(Bench, ShowsFramesOnNoScreenThatIsNotThere) {
+    const Finished named = bench({"bench", "--present", "kms:no-such-driver"});
+    EXPECT_EQ(named.status, 3) << named.describe();
+    EXPECT_THAT(named.out, IsEmpty());
+    EXPECT_THAT(named.err, AllOf(StartsWith("clearframe: "), HasSubstr("ENOENT (2: ")));
+    if (!std::filesystem::exists("/dev/dri")) {
+        const Finished any = bench({"bench", "--present", "kms"});
+        EXPECT_EQ(any.status, 3) << any.describe();
+        EXPECT_THAT(any.err,
+                    AllOf(StartsWith("clearframe: no screen: there is no card in /dev/dri"),
+                          HasSubstr("modprobe vkms")));
+    }
 }
 
 TEST(Bench, NeedsNoStreamAtAll) {

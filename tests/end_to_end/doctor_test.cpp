@@ -132,6 +132,12 @@ Command as_nobody(Command command, const TemporaryDirectory& directory) {
     if (geteuid() != 0)                                                                            \
     GTEST_SKIP() << "only root can run the program as another user"
 
+TEST(Doctor, SaysThatItsReportCannotBeWritten) {
+    const Finished done = run_redirected(doctor().arguments, "> /dev/full");
+    EXPECT_EQ(done.status, 1) << done.describe();
+    EXPECT_THAT(done.err, HasSubstr("the report cannot be written: ENOSPC (28: "));
+}
+
 TEST(Doctor, ReportsOnThisMachine) {
     const Finished done = run(doctor());
     EXPECT_THAT(done.status, AnyOf(0, 4)) << done.describe();

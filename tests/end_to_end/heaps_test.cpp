@@ -48,6 +48,13 @@ TEST(HeapsCommand, ListsEveryHeapUsableOrWhyNot) {
         EXPECT_LE(line.size(), 80u) << line;
 }
 
+TEST(HeapsCommand, SaysThatItsReportCannotBeWritten) {
+    const Finished done = run_redirected({"heaps"}, "> /dev/full");
+    EXPECT_EQ(done.status, 1) << done.describe();
+    EXPECT_THAT(done.err, HasSubstr("the report cannot be written: ENOSPC (28: "));
+    EXPECT_EQ(run_redirected({"heaps", "--quiet"}, "> /dev/full").status, 0);
+}
+
 TEST(HeapsCommand, TimesEverySizeOnEveryUsableHeap) {
     const Finished done =
         heaps({"--time", "--seconds", "0.2", "--sizes", "4KiB,1M,65536", "--json", "-"});

@@ -316,4 +316,11 @@ Finished run(const Command& command) {
     return finished;
 }
 
+Finished run_redirected(const std::vector<std::string>& arguments, const std::string& where) {
+    Command command{.arguments = {"-c", "\"$0\" \"$@\" " + where, clearframe_program()},
+                    .program = "/bin/sh"};
+    command.arguments.insert(command.arguments.end(), arguments.begin(), arguments.end());
+    return run(command);
+}
+
 } // namespace clearframe::testing

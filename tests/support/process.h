@@ -58,4 +58,7 @@ struct Finished {
 // std::system_error when it cannot be started.
 Finished run(const Command& command);
 
+// Runs clearframe with its streams sent elsewhere by the shell: "> /dev/full".
+Finished run_redirected(const std::vector<std::string>& arguments, const std::string& where);
+
 } // namespace clearframe::testing

@@ -84,6 +84,15 @@ RunRecord full_record() {
                       {"waves", {PathRecord{.path = "staging"}}, {}}};
     record.ended_early = true;
     record.warnings = {"ended by Ctrl-C"};
+    record.presented = PresentRecord{.card = "card1",
+                                     .driver = "vkms",
+                                     .connector = "Virtual-1",
+                                     .width = 1024,
+                                     .height = 768,
+                                     .hz = 60,
+                                     .emulation = "vkms: nobody sees it",
+                                     .frames = 321,
+                                     .same_buffer = true};
     return record;
 }
 
@@ -111,6 +120,7 @@ TEST(RunRecord, MinimalJson) {
     "copy_method": ""
   },
   "results": [],
+  "presented": null,
   "ended_early": false,
   "warnings": []
 }
@@ -299,6 +309,20 @@ TEST(RunRecord, FullJson) {
       "comparison": null
     }
   ],
+  "presented": {
+    "card": "card1",
+    "driver": "vkms",
+    "connector": "Virtual-1",
+    "mode": {
+      "width": 1024,
+      "height": 768,
+      "hz": 60
+    },
+    "emulated": true,
+    "emulation": "vkms: nobody sees it",
+    "frames": 321,
+    "same_buffer": true
+  },
   "ended_early": true,
   "warnings": [
     "ended by Ctrl-C"
@@ -404,6 +428,7 @@ TEST_F(ResultsSchema, RefusesWhatCannotBe) {
     refuses("\"kind\": \"heap\"", "\"kind\": \"disk\"");
     refuses("memfd: the host's view is not changed", ""); // emulated, but not in what way
     refuses("\"emulated\": true", "\"emulated\": false"); // not emulated, but in some way
+    refuses("vkms: nobody sees it", "");                  // the same of a screen
     refuses("            2.2,\n            2.4", "            2.2"); // a bound missing
     refuses("            2.2,", "            null,");                // the lower bound is known
 }

@@ -8,6 +8,8 @@
 
 #include <atomic>
 #include <cstring>
+#include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -128,6 +130,60 @@ TEST_F(ReceiverWithTap, TheEndOfABlockGivesBackWhatNobodyTook) {
              held.drop();
          },
          [&] { EXPECT_THAT(credits(), ElementsAre(0)); }});
+}
+
+TEST_F(ReceiverWithTap, WhoWaitsGetsTheNewestFrameAndThenWordOfTheBlocksEnd) {
+    run({[&] { arrive(0, 0); },
+         [&] {
+             held = tap.wait(false).value();
+             EXPECT_EQ(held.slot(), 0u);
+             arrive(1, 1);
+         },
+         [&] {
+             held = tap.wait(true).value();
+             EXPECT_EQ(held.slot(), 1u);
+             end_of_block(2);
+         },
+         [&] {
+             EXPECT_THAT(credits(), ElementsAre(0));
+             const std::optional<HeldFrame> none = tap.wait(true);
+             ASSERT_TRUE(none);
+             EXPECT_FALSE(*none) << "what is held keeps the block from ending";
+             held.drop();
+         },
+         [&] {
+             EXPECT_THAT(credits(), ElementsAre(1));
+             arrive(2, 2);
+         },
+         [&] { EXPECT_EQ(tap.wait(true).value().slot(), 2u) << "of the next block"; }});
+    tap.close();
+    EXPECT_FALSE(tap.wait(false));
+    EXPECT_FALSE(tap.wait(true));
+}
+
+TEST(FrameTap, WaitingEndsWhenItIsClosed) {
+    FrameTap tap;
+    std::optional<HeldFrame> frame(std::in_place);
+    std::thread waits([&] { frame = tap.wait(false); });
+    tap.close();
+    waits.join();
+    EXPECT_FALSE(frame);
+}
+
+// Whoever holds nothing is not woken by a block's end, but by the frame that comes after.
+TEST(FrameTap, WaitingEndsWhenAFrameComes) {
+    FakeNic nic;
+    FakeEndpoint endpoint;
+    const auto returns = std::make_shared<SlotReturns>(endpoint);
+    FrameTap tap;
+    EXPECT_FALSE(tap.withdraw());
+    std::optional<HeldFrame> frame;
+    std::thread waits([&] { frame = tap.wait(false); });
+    EXPECT_FALSE(tap.offer(HeldFrame(returns, 3, 7), true));
+    waits.join();
+    ASSERT_TRUE(frame && *frame);
+    EXPECT_EQ(frame->slot(), 3u);
+    EXPECT_EQ(frame->sequence(), 7u);
 }
 
 TEST_F(ReceiverWithTap, OneSlotIsAlwaysLeftToTheSender) {

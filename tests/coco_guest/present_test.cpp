@@ -1,0 +1,196 @@
+// Received frames on the guest's screens, out of the very slots they came in.
+#include "coco_guest/drm.h"
+#include "coco_guest/support.h"
+#include "gpu/gpu.h"
+#include "gpu/kms.h"
+#include "nic/nic.h"
+#include "pipeline/presenter.h"
+#include "support/process.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <xf86drm.h>
+#include <xf86drmMode.h>
+
+#include <string>
+#include <vector>
+
+namespace clearframe::guest {
+namespace {
+
+using clearframe::testing::Finished;
+using ::testing::HasSubstr;
+
+constexpr std::uint32_t seed = 7;
+constexpr Nanoseconds patience = 60'000'000'000; // a hang ends the test, not a slow machine
+
+class PresentTest : public GuestTest {
+protected:
+    // The program with a small stream to show.
+    static Finished bench(std::vector<std::string> more) {
+        std::vector<std::string> arguments{"bench",   "--size",    "640x480",  "--frames", "4",
+                                           "--block", "4",         "--warmup", "0",        "--ring",
+                                           "4",       "--timeout", "60"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return clearframe::testing::run({.arguments = std::move(arguments)});
+    }
+};
+
+// A stream of one path of 640x480, from the real heap.
+class Stream {
+public:
+    explicit Stream(ExposureMeter& meter)
+        : gpu_(choose("GPU", "auto", Gpu::probe(*heap_, {})).index, *heap_, {}),
+          session_({.width = 640,
+                    .height = 480,
+                    .ring = 4,
+                    .seed = seed,
+                    .verify = Verify::full,
+                    .patience = patience,
+                    .paths = {find_path("zero-copy"), find_path("staging")}},
+                   {.shared_heap = *heap_,
+                    .private_heap = *private_heap_,
+                    .gpu = &gpu_,
+                    .nic = *nic_,
+                    .exposure = meter}) {
+        session_.set_scene(Scene::test_card);
+    }
+
+    Session& session() { return session_; }
+    void run_block(std::size_t path, std::uint64_t frames, FrameTap* tap) {
+        session_.run_block(path, {.frames = frames, .until = now() + patience}, sent_, received_,
+                           nullptr, tap);
+    }
+    std::uint64_t bad() const { return received_.corrupt.get() + received_.lost.get(); }
+
+private:
+    std::unique_ptr<Heap> heap_ = open_heap(shared_heap);
+    std::unique_ptr<Heap> private_heap_ = open_heap("system");
+    Gpu gpu_;
+    std::unique_ptr<Nic> nic_ = open_nic("emulated");
+    SendMeter sent_;
+    ReceiveMeter received_{0};
+    Session session_;
+};
+
+// While a frame is on the screen QEMU takes a picture of it: what the CPU computes for that very
+// frame, to the last pixel.
+TEST_F(PresentTest, BochsShowsEveryReceivedFrameAsItWasRendered) {
+    const BufferCount before = dma_bufs();
+    {
+        Stream stream(meter_);
+        std::vector<std::uint64_t> sequences[2];
+        Presenter presenter(
+            clearframe::Screen::open("bochs-drm", 640, 480), stream.session(), 2,
+            [&](std::size_t path, std::uint64_t sequence) {
+                const std::string name = fmt::format("shown-{}.ppm", sequence);
+                EXPECT_TRUE(shows(screen_dump(name), 640, 480, Scene::test_card, seed, sequence))
+                    << "frame " << sequence << " of path " << path;
+                sequences[path].push_back(sequence);
+            });
+        EXPECT_TRUE(presenter.same_buffers());
+        // A block may end before anybody has looked.
+        for (const std::size_t path : {0u, 1u, 0u}) {
+            const std::size_t shown = sequences[path].size();
+            while (sequences[path].size() == shown)
+                stream.run_block(path, 3, presenter.tap_for(path));
+        }
+        const std::uint64_t count = presenter.finish();
+        EXPECT_EQ(count, sequences[0].size() + sequences[1].size());
+        EXPECT_EQ(stream.bad(), 0u);
+    }
+    EXPECT_EQ(dma_bufs(), before);
+}
+
+// What a card's first CRTC shows: its framebuffer; 0: nothing.
+std::uint32_t on_screen(const Card& card) {
+    const std::unique_ptr<drmModeRes, decltype(&drmModeFreeResources)> resources(
+        drmModeGetResources(card.fd()), drmModeFreeResources);
+    const std::unique_ptr<drmModeCrtc, decltype(&drmModeFreeCrtc)> crtc(
+        drmModeGetCrtc(card.fd(), resources->crtcs[0]), drmModeFreeCrtc);
+    return crtc->mode_valid ? crtc->buffer_id : 0;
+}
+
+TEST_F(PresentTest, WhatWasOnTheScreenIsThereAgain) {
+    const Card card("vkms");
+    guest::Screen screen(card);
+    const DumbBuffer plain(card, screen.width(), screen.height());
+    const Framebuffer framebuffer(card, plain.handle(), plain.layout());
+    screen.show(framebuffer);
+    drmDropMaster(card.fd());
+    {
+        Stream stream(meter_);
+        const auto presented = clearframe::Screen::open("vkms", 640, 480);
+        presented->import(stream.session().frames(0), stream.session().layout());
+        presented->show(0, 1);
+        EXPECT_NE(on_screen(card), framebuffer.id());
+        presented->show(0, 2);
+        EXPECT_NE(on_screen(card), framebuffer.id());
+    }
+    EXPECT_EQ(on_screen(card), framebuffer.id());
+}
+
+TEST_F(PresentTest, TheProgramShowsFramesOnEveryScreen) {
+    const BufferCount before = dma_bufs();
+    for (const auto& [where, driver, emulated] :
+         {std::tuple{"kms", "bochs-drm", false}, {"kms:vkms", "vkms", true}}) {
+        SCOPED_TRACE(where);
+        const Finished done = bench({"--heap", shared_heap, "--scene", "test-card", "--verify",
+                                     "full", "--present", where, "--json", "-"});
+        ASSERT_EQ(done.status, 0) << done.describe();
+        const nlohmann::json record = done.json();
+        const nlohmann::json& presented = record["presented"];
+        EXPECT_EQ(presented["driver"], driver);
+        EXPECT_EQ(presented["emulated"], emulated);
+        EXPECT_EQ(presented["mode"]["width"], 640);
+        EXPECT_EQ(presented["mode"]["height"], 480);
+        EXPECT_EQ(presented["same_buffer"], true);
+        EXPECT_GE(presented["frames"], 1);
+        EXPECT_LE(presented["frames"], 8);
+        EXPECT_EQ(record["results"][0]["paths"][0]["cpu_copied_bytes"], 0);
+        EXPECT_THAT(done.err, HasSubstr(fmt::format("frames were shown on {}",
+                                                    presented["card"].get<std::string>())));
+        EXPECT_EQ(done.err.find("a virtual screen") != std::string::npos, emulated) << done.err;
+    }
+    EXPECT_EQ(dma_bufs(), before);
+}
+
+TEST_F(PresentTest, SaysWhyAScreenCannotBeHad) {
+    const Card vkms("vkms");
+    struct Refused {
+        std::vector<std::string> arguments;
+        std::vector<std::string> says;
+    };
+    const Refused all[] = {
+        {{"--present", "kms:vkms"}, // this test is its master
+         {"becoming its master", "Another program owns the screen"}},
+        {{"--present", "kms:vgem"}, {"vgem", "It has no screen"}},
+        {{"--present", "kms:bochs-drm", "--heap", "memfd"}, {"no dma-buf", "system_cc_shared"}},
+        {{"--present", "kms:bochs-drm", "--size", "64x64"}, {"no mode", "640x480"}},
+        {{"--present", "kms:radeon"}, {"there is no screen 'radeon'", "(bochs-drm)", "(vkms)"}},
+    };
+    for (const Refused& refused : all) {
+        std::vector<std::string> arguments{"bench", "--scene", "none", "--gpu", "none", "--quiet"};
+        arguments.insert(arguments.end(), refused.arguments.begin(), refused.arguments.end());
+        const Finished done = clearframe::testing::run({.arguments = std::move(arguments)});
+        EXPECT_EQ(done.status, 3) << done.describe();
+        for (const std::string& text : refused.says)
+            EXPECT_THAT(done.err, HasSubstr(text));
+    }
+}
+
+// Whatever showing a frame ends with ends the run, and comes out.
+TEST_F(PresentTest, WhatGoesWrongEndsTheRun) {
+    Stream stream(meter_);
+    Presenter presenter(clearframe::Screen::open("vkms", 640, 480), stream.session(), 2,
+                        [](std::size_t, std::uint64_t) {
+                            throw Error(Failure::run, "the screen has gone", {}, {});
+                        });
+    stream.run_block(0, 1000, presenter.tap_for(0));
+    EXPECT_TRUE(stream.session().stopped());
+    EXPECT_EQ(stream.bad(), 0u);
+    EXPECT_THROW(presenter.finish(), Error);
+}
+
+} // namespace
+} // namespace clearframe::guest
