@@ -83,7 +83,9 @@ TEST(NicFindings, SayWhatAStartWouldTake) {
     const Machine machine;
     const Report report = report_nics(machine.root());
     ASSERT_TRUE(find(report, "NIC emulated"));
-    EXPECT_TRUE(find(report, "NIC verbs"));
+    // Whether its devices can be opened, a picture does not say.
+    EXPECT_FALSE(find(report, "NIC verbs"));
+    EXPECT_TRUE(find(report_nics("/"), "NIC verbs"));
     EXPECT_TRUE(report.real.empty());
 }
 
