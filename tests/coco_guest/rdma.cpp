@@ -82,8 +82,7 @@ void connect(ibv_qp* queue_pair, const ibv_qp* peer, const ibv_gid_entry& gid) {
 
 Rdma::Rdma() {
     int count = 0;
-    const std::unique_ptr<ibv_device*, Destroy<ibv_free_device_list>> devices(
-        ibv_get_device_list(&count));
+    const verbs::DeviceList devices(ibv_get_device_list(&count));
     for (int i = 0; devices && i < count && !context_; ++i)
         if (std::string_view(ibv_get_device_name(devices.get()[i])) == "rxe0")
             context_.reset(ibv_open_device(devices.get()[i]));

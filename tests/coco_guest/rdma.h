@@ -1,22 +1,17 @@
 // Soft-RoCE in the guest, through libibverbs: a connection of a queue pair to another of its own.
 #pragma once
 
+#include "nic/verbs/handles.h"
+
 #include <cstdint>
-#include <infiniband/verbs.h>
-#include <memory>
-#include <string>
 
 namespace clearframe::guest {
 
-template <auto free>
-struct Destroy {
-    void operator()(auto* object) const { free(object); }
-};
-using Context = std::unique_ptr<ibv_context, Destroy<ibv_close_device>>;
-using ProtectionDomain = std::unique_ptr<ibv_pd, Destroy<ibv_dealloc_pd>>;
-using CompletionQueue = std::unique_ptr<ibv_cq, Destroy<ibv_destroy_cq>>;
-using QueuePair = std::unique_ptr<ibv_qp, Destroy<ibv_destroy_qp>>;
-using Region = std::unique_ptr<ibv_mr, Destroy<ibv_dereg_mr>>;
+using verbs::CompletionQueue;
+using verbs::Context;
+using verbs::ProtectionDomain;
+using verbs::Region;
+using QueuePair = verbs::QueuePairHandle;
 
 inline constexpr int full_access =
     IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE;
