@@ -6,6 +6,9 @@
 
 #include <fmt/format.h>
 
+#include <errno.h>
+#include <sys/random.h>
+
 namespace clearframe {
 namespace {
 
@@ -39,6 +42,13 @@ std::string_view wc_status_name(WcStatus status) {
 
 std::string wc_status_text(WcStatus status) {
     return fmt::format("{} ({})", wc_status_name(status), static_cast<std::uint32_t>(status));
+}
+
+ConnectionKey random_key() {
+    ConnectionKey key;
+    if (::getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size()))
+        throw_errno(errno, "getrandom");
+    return key;
 }
 
 std::size_t Endpoint::post(std::span<const WriteRequest> requests) {

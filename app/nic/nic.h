@@ -6,8 +6,11 @@
 
 #include "core/choice.h"
 #include "core/clock.h"
+#include "core/event.h"
 #include "memory/dma_buf.h"
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -145,6 +148,38 @@ struct EndpointPair {
     std::unique_ptr<Endpoint> receiver;
 };
 
+// How long to wait for the other side, and what ends the wait before (an Error of the run, as the
+// time-out is).
+struct Patience {
+    Nanoseconds timeout = 0;
+    const Event* cancel = nullptr; // or nothing does
+};
+
+// Random, told to the peer over another channel: the connection that shows it is the peer's, and
+// no stranger's who found the address.
+using ConnectionKey = std::array<std::byte, 16>;
+ConnectionKey random_key();
+
+// Where an end of another process or host finds this NIC. One thread. Within its NIC's life.
+class Listener {
+public:
+    virtual ~Listener() = default;
+
+    // What the peer's connect_to() takes: printable, no spaces, at most 63 characters.
+    const std::string& address() const noexcept { return address_; }
+
+    // The peer that shows `key`; who shows another one is turned away and does not end the wait.
+    // The peer may write into what is registered for writing by now; what is registered later it
+    // may be unable to reach. Post receives before it is told that it may send. Blocks. Throws
+    // Error.
+    virtual std::unique_ptr<Endpoint> accept(const ConnectionKey& key, std::uint32_t in_flight,
+                                             const Patience& patience) = 0;
+
+protected:
+    Listener() = default;
+    std::string address_;
+};
+
 struct NicInfo {
     std::string name;      // "emulated", "verbs"
     std::string detail;    // "rate 100 Gb/s, latency 5 us", "mlx5_0 port 1, …"
@@ -168,6 +203,17 @@ public:
     // Two ends connected to each other in this process, with room for `in_flight` outstanding
     // writes each (the NIC may give more). Throws Error.
     virtual EndpointPair connect_within(std::uint32_t in_flight) = 0;
+
+    // For one peer after the other. Throws Error.
+    virtual std::unique_ptr<Listener> listen() = 0;
+
+    // An end whose other one is what a Listener of a NIC of the same kind accepts. Ends of
+    // different processes are as those of one: when one has been destroyed, or its process has
+    // died, the work of the other fails. Memory for the peer to write is registered before. Blocks.
+    // Throws Error: nobody there, turned away, another kind of NIC.
+    virtual std::unique_ptr<Endpoint> connect_to(std::string_view address, const ConnectionKey& key,
+                                                 std::uint32_t in_flight,
+                                                 const Patience& patience) = 0;
 
     // How fast this NIC moves `source`'s regions into `target`'s, over and over, for about
     // `duration`, with nothing else going on: the limit that a stream is held against. Blocks.

@@ -1,6 +1,7 @@
 // A NIC that does nothing but write down what it is asked, for tests of what asks it.
 #pragma once
 
+#include "core/error.h"
 #include "nic/nic.h"
 
 #include <algorithm>
@@ -98,6 +99,13 @@ public:
     }
     EndpointPair connect_within(std::uint32_t) override {
         return {std::make_unique<FakeEndpoint>(), std::make_unique<FakeEndpoint>()};
+    }
+    std::unique_ptr<Listener> listen() override {
+        throw Error(Failure::run, "FakeNic listens to nobody", {}, {});
+    }
+    std::unique_ptr<Endpoint> connect_to(std::string_view, const ConnectionKey&, std::uint32_t,
+                                         const Patience&) override {
+        throw Error(Failure::run, "FakeNic has no peers", {}, {});
     }
     double plain_gbytes_per_s(std::span<const MemoryRegion* const>,
                               std::span<const MemoryRegion* const>, Nanoseconds) override {

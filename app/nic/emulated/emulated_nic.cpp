@@ -127,6 +127,14 @@ public:
         return pair;
     }
 
+    std::unique_ptr<Listener> listen() override {
+        throw Error(Failure::unavailable, "NIC emulated: listening", "not implemented", {});
+    }
+    std::unique_ptr<Endpoint> connect_to(std::string_view, const ConnectionKey&, std::uint32_t,
+                                         const Patience&) override {
+        throw Error(Failure::unavailable, "NIC emulated: connecting", "not implemented", {});
+    }
+
     double plain_gbytes_per_s(std::span<const MemoryRegion* const> source,
                               std::span<const MemoryRegion* const> target,
                               Nanoseconds duration) override {

@@ -177,6 +177,14 @@ public:
         return {.sender = std::move(sender), .receiver = std::move(receiver)};
     }
 
+    std::unique_ptr<Listener> listen() override {
+        throw Error(Failure::unavailable, "NIC verbs: listening", "not implemented", {});
+    }
+    std::unique_ptr<Endpoint> connect_to(std::string_view, const ConnectionKey&, std::uint32_t,
+                                         const Patience&) override {
+        throw Error(Failure::unavailable, "NIC verbs: connecting", "not implemented", {});
+    }
+
     double plain_gbytes_per_s(std::span<const MemoryRegion* const> source,
                               std::span<const MemoryRegion* const> target,
                               Nanoseconds duration) override;
