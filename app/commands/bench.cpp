@@ -40,10 +40,10 @@ std::string capture(Session& session, SendMeter& sent, ReceiveMeter& received) {
 // The measurement on a thread of its own, which can be waited for together with Ctrl-C.
 class Measurement {
 public:
-    Measurement(BenchRun& run, Session& session, Presenter* presenter)
-        : session_(session), thread_(start_thread("cf-sender", [this, &run, presenter] {
+    Measurement(BenchRun& run, Stream& stream)
+        : stream_(stream), thread_(start_thread("cf-sender", [this, &run] {
               try {
-                  run.run(session_, presenter);
+                  run.run(stream_);
               } catch (...) {
                   failure_ = std::current_exception();
               }
@@ -61,7 +61,7 @@ public:
                 break;
             if (woken == Interrupts::Woken::by_interrupt) {
                 interrupted = true;
-                session_.stop();
+                stream_.stop();
             }
             const BenchRun::Progress progress = run.progress();
             terminal.progress(fmt::format("{} {:3.0f} %  {}", bar(progress.fraction, 24),
@@ -75,7 +75,7 @@ public:
     }
 
 private:
-    Session& session_;
+    Stream& stream_;
     Event ended_;
     std::exception_ptr failure_;
     std::jthread thread_;
@@ -92,6 +92,16 @@ void drop_rendered_scenes(BenchPlan& plan, const Part& gpu, RunRecord& record) {
             check_scene(scene, gpu);
     plan.scenes = {Scene::none};
     record.warnings.emplace_back("no GPU: the transport alone was measured, nothing was rendered");
+}
+
+// Shows what the session receives, for as long as `presenter` exists.
+void present(Session& session, std::size_t paths, std::unique_ptr<Screen> screen,
+             std::optional<Presenter>& presenter) {
+    std::vector<std::span<const DmaBuf>> frames;
+    for (std::size_t path = 0; path < paths; ++path)
+        frames.push_back(session.frames(path));
+    presenter.emplace(std::move(screen), session.layout(), frames, [&session] { session.stop(); });
+    session.set_taps([&presenter](std::size_t path) { return presenter->tap_for(path); });
 }
 
 // What was shown, once nothing more is to be. Throws what showing it ended with.
@@ -156,11 +166,11 @@ int bench(const BenchOptions& options) {
                                        .exposure = exposure});
         std::optional<Presenter> presenter;
         if (screen)
-            presenter.emplace(std::move(screen), session, plan.session.paths.size());
-        record.ended_early =
-            Measurement(run, session, presenter ? &*presenter : nullptr).wait(interrupts, run, err);
+            present(session, plan.session.paths.size(), std::move(screen), presenter);
+        record.ended_early = Measurement(run, session).wait(interrupts, run, err);
         if (presenter)
             record.presented = finish(*presenter);
+        session.set_taps({});
         if (picture && !record.ended_early)
             std::move(*picture).commit(capture(session, capture_sent, capture_received));
         faults.assign(session.faults().faults().begin(), session.faults().faults().end());

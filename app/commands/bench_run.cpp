@@ -31,24 +31,23 @@ BenchRun::BenchRun(const BenchPlan& plan) : plan_(plan), warmup_received_(0) {
     }
 }
 
-void BenchRun::run(Session& session, Presenter* presenter) {
-    presenter_ = presenter;
-    LimitProbe limits = session.make_limit_probe();
+void BenchRun::run(Stream& stream) {
+    LimitProbe limits = stream.make_limit_probe();
     for (SceneRun& scene : scenes_) {
-        session.set_scene(scene.scene);
-        if (session.stopped())
+        stream.set_scene(scene.scene);
+        if (stream.stopped())
             break;
-        run_scene(session, scene, limits);
+        run_scene(stream, scene, limits);
     }
     limits_ = limits.result();
 }
 
-void BenchRun::run_scene(Session& session, SceneRun& scene, LimitProbe& limits) {
+void BenchRun::run_scene(Stream& stream, SceneRun& scene, LimitProbe& limits) {
     const Nanoseconds start = now();
     set_progress(scene, 0);
-    warm_up(session);
+    warm_up(stream);
     for (std::size_t i = 0; i < scene.paths.size(); ++i)
-        scene.paths[i].same_buffer = session.same_buffer(i);
+        scene.paths[i].same_buffer = stream.same_buffer(i);
 
     std::uint64_t frames = 0; // sent along each path, at most
     const auto done = [&] {
@@ -57,11 +56,11 @@ void BenchRun::run_scene(Session& session, SceneRun& scene, LimitProbe& limits) 
                    : static_cast<double>(frames) / static_cast<double>(plan_.frames);
     };
     // One round at least, however slow the warm-up was.
-    while (!session.stopped() && (frames == 0 || done() < 1)) {
+    while (!stream.stopped() && (frames == 0 || done() < 1)) {
         const std::uint64_t round_frames =
             plan_.duration > 0 ? plan_.block : std::min(plan_.block, plan_.frames - frames);
         const Nanoseconds round_start = now();
-        run_round(session, scene, round_frames);
+        run_round(stream, scene, round_frames);
         frames += round_frames;
         limits.measure(std::clamp((now() - round_start) / limits_part, 2 * ms, 50 * ms));
         set_progress(scene, done());
@@ -69,25 +68,21 @@ void BenchRun::run_scene(Session& session, SceneRun& scene, LimitProbe& limits) 
 }
 
 // A block of every path, one after the other.
-void BenchRun::run_round(Session& session, SceneRun& scene, std::uint64_t frames) {
-    for (std::size_t i = 0; i < scene.paths.size() && !session.stopped(); ++i) {
+void BenchRun::run_round(Stream& stream, SceneRun& scene, std::uint64_t frames) {
+    for (std::size_t i = 0; i < scene.paths.size() && !stream.stopped(); ++i) {
         PathRun& path = scene.paths[i];
-        session.run_block(
-            i, {.frames = frames, .until = now() + time_for(plan_.duration / round_part)},
-            *path.sent, *path.received, nullptr, tap_for(i));
+        stream.run_block(i,
+                         {.frames = frames, .until = now() + time_for(plan_.duration / round_part)},
+                         *path.sent, *path.received);
         path.add_block(next_block_index_++);
     }
 }
 
-void BenchRun::warm_up(Session& session) {
-    for (std::size_t i = 0; i < plan_.session.paths.size() && !session.stopped(); ++i)
-        session.run_block(
+void BenchRun::warm_up(Stream& stream) {
+    for (std::size_t i = 0; i < plan_.session.paths.size() && !stream.stopped(); ++i)
+        stream.run_block(
             i, {.frames = plan_.warmup, .until = now() + time_for(plan_.duration / warmup_part)},
-            warmup_sent_, warmup_received_, nullptr, tap_for(i));
-}
-
-FrameTap* BenchRun::tap_for(std::size_t path) const {
-    return presenter_ ? presenter_->tap_for(path) : nullptr;
+            warmup_sent_, warmup_received_);
 }
 
 // One path's share of a part of a scene's time; as good as no limit where frames are counted.

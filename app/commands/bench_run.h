@@ -4,8 +4,7 @@
 #include "commands/bench_options.h"
 #include "commands/path_run.h"
 #include "measure/record.h"
-#include "pipeline/presenter.h"
-#include "pipeline/session.h"
+#include "pipeline/stream.h"
 
 #include <memory>
 #include <mutex>
@@ -19,14 +18,14 @@ struct SceneRun {
     std::vector<PathRun> paths;
 };
 
-// Measures on a session. run() belongs to one thread; progress() and stop() to any.
+// Measures a stream. run() belongs to one thread; progress() and stop() to any.
 class BenchRun {
 public:
-    // The session must be destroyed before this.
+    // The stream must be destroyed before this.
     explicit BenchRun(const BenchPlan& plan);
 
-    // Measures everything; shows it, with a presenter. Blocks until done or stopped. Throws Error.
-    void run(Session& session, Presenter* presenter = nullptr);
+    // Measures everything. Blocks until done or stopped. Throws Error.
+    void run(Stream& stream);
 
     struct Progress {
         double fraction = 0; // of the whole measurement
@@ -44,15 +43,13 @@ public:
     }
 
 private:
-    void run_scene(Session& session, SceneRun& scene, LimitProbe& limits);
-    void run_round(Session& session, SceneRun& scene, std::uint64_t frames);
-    void warm_up(Session& session);
-    FrameTap* tap_for(std::size_t path) const;
+    void run_scene(Stream& stream, SceneRun& scene, LimitProbe& limits);
+    void run_round(Stream& stream, SceneRun& scene, std::uint64_t frames);
+    void warm_up(Stream& stream);
     Nanoseconds time_for(Nanoseconds part) const;
     void set_progress(const SceneRun& scene, double done);
 
     const BenchPlan& plan_;
-    Presenter* presenter_ = nullptr;
     std::vector<SceneRun> scenes_;
     SendMeter warmup_sent_;
     ReceiveMeter warmup_received_;

@@ -3,6 +3,7 @@
 #include "paths/receive_memory.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace clearframe {
 namespace {
@@ -21,16 +22,20 @@ LimitProbe::LimitProbe(Nic& nic, std::vector<const MemoryRegion*> source_regions
                        std::span<const DmaBuf> source,
                        std::vector<const MemoryRegion*> target_regions,
                        std::span<const DmaBuf> target, std::size_t bytes)
-    : nic_(nic),
-      source_regions_(std::move(source_regions)),
-      target_regions_(std::move(target_regions)),
+    : LimitProbe([&nic, from = std::move(source_regions), to = std::move(target_regions)](
+                     Nanoseconds duration) { return nic.plain_gbytes_per_s(from, to, duration); },
+                 source, target, bytes) {}
+
+LimitProbe::LimitProbe(Transfer transfer, std::span<const DmaBuf> source,
+                       std::span<const DmaBuf> target, std::size_t bytes)
+    : transfer_(std::move(transfer)),
       source_(map_slots(source, Access::read)),
       target_(map_slots(target, Access::read_write)),
       bytes_(bytes),
       copies_(copy_methods().size()) {}
 
 void LimitProbe::measure(Nanoseconds duration) {
-    dma_.push_back(nic_.plain_gbytes_per_s(source_regions_, target_regions_, duration));
+    dma_.push_back(transfer_(duration));
     const auto methods = copy_methods();
     for (std::size_t i = 0; i < methods.size(); ++i)
         copies_[i].push_back(

@@ -6,6 +6,7 @@
 #include "memory/copy.h"
 #include "nic/nic.h"
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,12 @@ public:
                std::span<const DmaBuf> source, std::vector<const MemoryRegion*> target_regions,
                std::span<const DmaBuf> target, std::size_t bytes);
 
+    // The NIC's plain transfer for about so long, GB/s. Throws Error.
+    using Transfer = std::function<double(Nanoseconds duration)>;
+    // Likewise, with a transfer to somewhere else than `target`.
+    LimitProbe(Transfer transfer, std::span<const DmaBuf> source, std::span<const DmaBuf> target,
+               std::size_t bytes);
+
     // Spends about `duration` on the NIC's plain transfer, and as much on the CPU's plain copy by
     // each method in turn. Blocks.
     void measure(Nanoseconds duration);
@@ -32,9 +39,7 @@ public:
 private:
     double copy_gbytes_per_s(const CopyMethod& method, Nanoseconds duration);
 
-    Nic& nic_;
-    std::vector<const MemoryRegion*> source_regions_;
-    std::vector<const MemoryRegion*> target_regions_;
+    Transfer transfer_;
     std::vector<Mapping> source_;
     std::vector<Mapping> target_;
     std::size_t bytes_;

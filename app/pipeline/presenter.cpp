@@ -7,11 +7,14 @@
 
 namespace clearframe {
 
-Presenter::Presenter(std::unique_ptr<Screen> screen, Session& session, std::size_t paths,
-                     OnShown on_shown)
-    : screen_(std::move(screen)), session_(session), on_shown_(std::move(on_shown)) {
-    for (std::size_t path = 0; path < paths; ++path)
-        screen_->import(session.frames(path), session.layout());
+Presenter::Presenter(std::unique_ptr<Screen> screen, const FrameLayout& layout,
+                     std::span<const std::span<const DmaBuf>> frames,
+                     std::function<void()> on_failure, OnShown on_shown)
+    : screen_(std::move(screen)),
+      on_failure_(std::move(on_failure)),
+      on_shown_(std::move(on_shown)) {
+    for (const std::span<const DmaBuf> path : frames)
+        screen_->import(path, layout);
     thread_ = start_thread("cf-present", [this] { run(); });
 }
 
@@ -45,7 +48,7 @@ void Presenter::run() noexcept {
         }
     } catch (...) {
         failure_ = std::current_exception();
-        session_.stop();
+        on_failure_();
     }
 }
 

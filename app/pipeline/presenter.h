@@ -1,14 +1,16 @@
-// Shows a session's received frames on a screen, while it runs, each in the slot it came in.
+// Shows a stream's received frames on a screen, while it runs, each in the slot it came in.
 #pragma once
 
 #include "gpu/kms.h"
-#include "pipeline/session.h"
+#include "pipeline/frame_tap.h"
+#include "wire/frame.h"
 
 #include <atomic>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
+#include <span>
 #include <thread>
 
 namespace clearframe {
@@ -24,10 +26,11 @@ public:
     // Called on that thread for each frame, while it is on the screen and keeps its slot.
     using OnShown = std::function<void(std::size_t path, std::uint64_t sequence)>;
 
-    // Imports the frames of all `paths` paths of the session. If showing one fails later, the
-    // session is stopped. Both must outlive this, which belongs to the thread that runs blocks.
-    // Throws Error.
-    Presenter(std::unique_ptr<Screen> screen, Session& session, std::size_t paths,
+    // Imports the frames of every path: `frames` are the buffers they lie in, by path. If showing
+    // one fails later, `on_failure` is called on that thread. All must outlive this, which belongs
+    // to the thread that runs blocks. Throws Error.
+    Presenter(std::unique_ptr<Screen> screen, const FrameLayout& layout,
+              std::span<const std::span<const DmaBuf>> frames, std::function<void()> on_failure,
               OnShown on_shown = {});
     ~Presenter();
     Presenter(const Presenter&) = delete;
@@ -48,7 +51,7 @@ private:
     void run() noexcept;
 
     std::unique_ptr<Screen> screen_;
-    Session& session_;
+    std::function<void()> on_failure_;
     OnShown on_shown_;
     FrameTap tap_;
     std::atomic<std::size_t> path_{0}; // whose frames come; does not change while one is held

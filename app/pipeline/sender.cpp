@@ -36,6 +36,8 @@ Sender::Sender(Endpoint& endpoint, std::span<const RemoteSlot> remote, Nanosecon
 void Sender::run_block(Lane lane, const BlockPlan& plan) {
     const CpuTimer timer(lane.meter.cpu_ns);
     const Nanoseconds driver_cpu = lane.source.driver_cpu();
+    if (lane.credited)
+        lane.credited->throughput.start_block();
     begun_in_block_ = 0;
     all_begun_ = end_posted_ = false;
     while (true) {
@@ -110,6 +112,8 @@ bool Sender::aim(Drawn& frame) {
     remote.busy = true;
     remote.written = remote.credited = false;
     remote.sequence = frame.sequence;
+    remote.begun = frame.begun;
+    remote.bytes = 0;
     ++remote.generation;
     frame.outgoing.slot = frame.lease.slot();
     frame.outgoing.remote = remote.memory;
@@ -121,6 +125,7 @@ bool Sender::aim(Drawn& frame) {
 
 void Sender::posted(Lane& lane, Drawn& frame) {
     Remote& remote = remotes_[frame.outgoing.tag.remote_slot];
+    remote.bytes = frame.outgoing.done;
     remote.first_post = frame.outgoing.first_post;
     frame.lease.advance(SlotState::posted);
     if (lane.path.frees_slot_when_posted())
@@ -222,8 +227,16 @@ void Sender::message_arrived(Lane& lane, const Completion& completion) {
                     {}, "It is another version of the program, or broken");
     if (message.message == Message::lost)
         lane.meter.lost.add();
+    else if (lane.credited)
+        count_credit(*lane.credited, *remote);
     remote->credited = true;
     settle(static_cast<std::uint32_t>(remote - remotes_.begin()));
+}
+
+void Sender::count_credit(ReceiveMeter& meter, const Remote& remote) {
+    const Nanoseconds time = now();
+    meter.throughput.arrived(remote.bytes, time);
+    meter.latency.record(time - remote.begun);
 }
 
 // A slot at the receiver is free once it said so and the NIC is done with the write.

@@ -20,6 +20,9 @@ struct Lane {
     FrameSource& source;
     Ring& ring;
     SendMeter& meter;
+    // Of a receiver on another host: what its credits say is counted here, the time from the
+    // beginning of a frame to its credit as latency. Or null.
+    ReceiveMeter* credited = nullptr;
 };
 
 // How long a block goes on: until `frames` were begun or, with two of them at least, `until` has
@@ -61,7 +64,9 @@ private:
         RemoteSlot memory;
         std::uint32_t generation = 0;
         std::uint64_t sequence = 0;
-        Lease lease; // of the local slot, if it is needed until the write completes
+        Nanoseconds begun = 0;
+        std::uint64_t bytes = 0; // of the frame, once it is posted
+        Lease lease;             // of the local slot, if it is needed until the write completes
         Nanoseconds first_post = 0;
         bool busy = false;
         bool written = false;  // the last write has completed
@@ -85,6 +90,7 @@ private:
     void write_completed(Lane& lane, const Completion& completion);
     void message_arrived(Lane& lane, const Completion& completion);
     void settle(std::uint32_t slot);
+    static void count_credit(ReceiveMeter& meter, const Remote& remote);
     bool at_rest() const { return drawn_.empty() && free_remotes_.size() == remotes_.size(); }
 
     Endpoint& endpoint_;

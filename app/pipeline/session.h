@@ -1,112 +1,72 @@
 // Both ends of a stream in one process: what `bench` measures and the window shows.
 #pragma once
 
-#include "core/unique_fd.h"
 #include "gpu/gpu.h"
-#include "paths/table.h"
-#include "pipeline/limits.h"
-#include "pipeline/receiver.h"
-#include "pipeline/sender.h"
+#include "pipeline/receive_end.h"
+#include "pipeline/send_end.h"
+#include "pipeline/session_options.h"
+#include "pipeline/stream.h"
 
-#include <exception>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
-#include <thread>
-#include <vector>
 
 namespace clearframe {
 
-struct SessionOptions {
-    std::uint32_t width = 0, height = 0; // pixels
-    std::uint32_t ring = 0;              // slots at each end, 1 … max_slots
-    std::uint32_t seed = 0;
-    Verify verify = Verify::sampled;
-    Bounce bounce = Bounce::nic;
-    StagingOptions staging;
-    Nanoseconds patience = 0; // how long nothing may move
-    std::vector<const PathType*> paths;
-};
-
-// What a session is built on. All of it outlives the session.
-struct SessionParts {
-    const Heap& shared_heap;
-    const Heap& private_heap;
-    Gpu* gpu = nullptr; // null: no GPU, scene `none` alone
-    Nic& nic;
-    ExposureMeter& exposure;
-};
-
 // Owns the rings of every path, the connection and the receiver's thread. The thread that calls
-// run_block() is the sender's; one thread calls everything but stop().
-class Session {
+// run_block() is the sender's.
+class Session final : public Stream {
 public:
     // Allocates, registers and connects everything. Throws Error, and leaves nothing behind.
     Session(const SessionOptions& options, const SessionParts& parts);
-    ~Session();
+    ~Session() override;
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    const FrameLayout& layout() const noexcept { return layout_; }
+    const FrameLayout& layout() const noexcept override { return layout_; }
 
-    // Prepares every path to send this scene; none may be running. Throws Error.
-    void set_scene(Scene scene);
+    void set_scene(Scene scene) override;
     // What the receiver checks from the next block on. Between blocks, after set_scene().
     void set_verify(Verify verify);
 
-    // Sends a block along path `path` (an index into the options' paths) and returns when it has
-    // come to rest. `viewer` is called on the receiver's thread; `tap` gets the newest good frame,
-    // where the ring has two slots or more. A frame taken from it does not hold up the stream, but
-    // the block's end: for `patience` at most. All of these must outlive the session. Throws Error;
-    // the session is of no use after that.
+    void run_block(std::size_t path, const BlockPlan& plan, SendMeter& sent,
+                   ReceiveMeter& received) override;
+    // `viewer` is called on the receiver's thread; `tap` gets the newest good frame, where the ring
+    // has two slots or more. A frame taken from it does not hold up the stream, but the block's
+    // end: for `patience` at most. Both must outlive the session.
     void run_block(std::size_t path, const BlockPlan& plan, SendMeter& sent, ReceiveMeter& received,
-                   const FrameViewer* viewer = nullptr, FrameTap* tap = nullptr);
+                   const FrameViewer* viewer, FrameTap* tap = nullptr);
+    // Whose tap gets the frames of blocks that name none, asked before each. Between blocks.
+    void set_taps(std::function<FrameTap*(std::size_t path)> taps) { taps_ = std::move(taps); }
 
     // The buffers in which received frames of that path lie, by slot: what a HeldFrame's slot is
     // of. Valid as long as the session.
-    std::span<const DmaBuf> frames(std::size_t path) const {
-        return paths_[path].receive->frames();
-    }
+    std::span<const DmaBuf> frames(std::size_t path) const { return receive_->frames(path); }
 
-    // Ends the present block early and makes later ones empty. Thread-safe.
-    void stop() noexcept { sender_->stop(); }
-    bool stopped() const noexcept { return sender_->stopped(); }
+    void stop() noexcept override { send_->stop(); }
+    bool stopped() const noexcept override { return send_->stopped(); }
 
-    // Whether the GPU drew into, and the NIC sent from, the very buffers that the heap gave, by
-    // inode: no copy can have been between them. Of the present scene.
-    bool same_buffer(std::size_t path) const;
+    bool same_buffer(std::size_t path) const override { return send_->same_buffer(path); }
 
-    LimitProbe make_limit_probe() const;
+    LimitProbe make_limit_probe() override;
     // Bytes of the staging pool; 0 without a staging path.
     std::size_t staging_pool_bytes() const noexcept { return staging_pool_bytes_; }
 
     // Between blocks only.
-    const FaultLog& faults() const noexcept { return receiver_->faults(); }
+    const FaultLog& faults() const noexcept { return receive_->faults(); }
 
 private:
-    struct Path {
-        std::unique_ptr<SendPath> send;
-        std::unique_ptr<ReceivePath> receive;
-        std::unique_ptr<Ring> ring;
-        std::unique_ptr<FrameSource> source;
-        std::vector<BufferIdentity> drawn; // what the GPU imported
-    };
-
-    void receive() noexcept;
-
     SessionOptions options_;
     SessionParts parts_;
     FrameLayout layout_;
     EndpointPair endpoints_;
     std::unique_ptr<ReceiveMemory> receive_memory_;
-    std::vector<Path> paths_;
+    std::optional<SendEnd> send_;
+    std::optional<ReceiveEnd> receive_;
     std::size_t staging_pool_bytes_ = 0;
     Scene scene_ = Scene::none;
-    std::unique_ptr<Verifier> verifier_;
-    std::unique_ptr<Sender> sender_;
-    std::unique_ptr<Receiver> receiver_;
-    std::exception_ptr receive_failure_;
-    std::jthread receive_thread_;
-    clockid_t receive_clock_{}; // of its CPU time
+    std::function<FrameTap*(std::size_t path)> taps_;
 };
 
 } // namespace clearframe

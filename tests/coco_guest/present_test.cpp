@@ -5,6 +5,7 @@
 #include "gpu/kms.h"
 #include "nic/nic.h"
 #include "pipeline/presenter.h"
+#include "pipeline/session.h"
 #include "support/process.h"
 
 #include <fmt/format.h>
@@ -61,6 +62,9 @@ public:
         session_.run_block(path, {.frames = frames, .until = now() + patience}, sent_, received_,
                            nullptr, tap);
     }
+    std::vector<std::span<const DmaBuf>> frames() const {
+        return {session_.frames(0), session_.frames(1)};
+    }
     std::uint64_t bad() const { return received_.corrupt.get() + received_.lost.get(); }
 
 private:
@@ -81,7 +85,8 @@ TEST_F(PresentTest, BochsShowsEveryReceivedFrameAsItWasRendered) {
         Stream stream(meter_);
         std::vector<std::uint64_t> sequences[2];
         Presenter presenter(
-            clearframe::Screen::open("bochs-drm", 640, 480), stream.session(), 2,
+            clearframe::Screen::open("bochs-drm", 640, 480), stream.session().layout(),
+            stream.frames(), [&] { stream.session().stop(); },
             [&](std::size_t path, std::uint64_t sequence) {
                 const std::string name = fmt::format("shown-{}.ppm", sequence);
                 EXPECT_TRUE(shows(screen_dump(name), 640, 480, Scene::test_card, seed, sequence))
@@ -182,10 +187,12 @@ TEST_F(PresentTest, SaysWhyAScreenCannotBeHad) {
 // Whatever showing a frame ends with ends the run, and comes out.
 TEST_F(PresentTest, WhatGoesWrongEndsTheRun) {
     Stream stream(meter_);
-    Presenter presenter(clearframe::Screen::open("vkms", 640, 480), stream.session(), 2,
-                        [](std::size_t, std::uint64_t) {
-                            throw Error(Failure::run, "the screen has gone", {}, {});
-                        });
+    Presenter presenter(
+        clearframe::Screen::open("vkms", 640, 480), stream.session().layout(), stream.frames(),
+        [&] { stream.session().stop(); },
+        [](std::size_t, std::uint64_t) {
+            throw Error(Failure::run, "the screen has gone", {}, {});
+        });
     stream.run_block(0, 1000, presenter.tap_for(0));
     EXPECT_TRUE(stream.session().stopped());
     EXPECT_EQ(stream.bad(), 0u);
