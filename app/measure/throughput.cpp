@@ -27,12 +27,13 @@ void ThroughputMeter::start_block() noexcept {
 }
 
 void ThroughputMeter::arrived(std::uint64_t bytes, Nanoseconds at) noexcept {
-    if (last_ < 0) {
+    const Nanoseconds before = last_;
+    if (before < 0) {
         last_ = at;
         return;
     }
-    const Nanoseconds took = std::max<Nanoseconds>(at - last_, 0);
-    last_ += took;
+    const Nanoseconds took = std::max<Nanoseconds>(at - before, 0);
+    last_ = before + took;
     spread(bytes, time_.load(std::memory_order_relaxed), took);
 
     add_single_writer(frames_, std::uint64_t{1});

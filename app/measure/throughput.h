@@ -20,7 +20,7 @@ public:
     // alone.
     explicit ThroughputMeter(Nanoseconds longest);
 
-    // A block begins: the next arrival starts its clock and its own bytes do not count (there is
+    // Any thread, between blocks: a block begins. The next arrival starts its clock and its own bytes do not count (there is
     // no time to hold them against).
     void start_block() noexcept;
     // `bytes` arrived at `at`. They are spread evenly over the time since the arrival before, so
@@ -56,7 +56,7 @@ private:
     std::atomic<Nanoseconds> time_{0};
     std::atomic<std::uint64_t> block_frames_{0}, block_bytes_{0};
     std::atomic<Nanoseconds> block_time_{0};
-    Nanoseconds last_ = -1; // arrival before; -1: none in this block
+    std::atomic<Nanoseconds> last_{-1}; // arrival before; -1: none in this block
 };
 
 } // namespace clearframe

@@ -186,6 +186,7 @@ struct NicInfo {
     bool emulated = false; // no hardware moves these bytes
     std::string emulation; // if emulated: in what way, where probing has not said so
     std::string thread;    // emulated: whose CPU time stands for the hardware; else empty
+    std::uint32_t max_message = 0; // bytes in one write, of every end of it
 };
 
 // A NIC. Thread-safe. Outlives its regions and endpoints.

@@ -21,12 +21,13 @@ public:
     // `on_failure` is called on the receiver's thread when that has failed. All references must
     // outlive it. Throws Error, and leaves nothing behind.
     ReceiveEnd(std::span<const PathType* const> paths, const PathParts& parts, Endpoint& endpoint,
-               const ReceiveMemory& memory, std::function<void()> on_failure);
+               const ReceiveMemory& memory, std::function<void()> on_failure,
+               bool same_clock = true);
     ~ReceiveEnd(); // ends the receiver's thread; before the endpoint
     ReceiveEnd(const ReceiveEnd&) = delete;
     ReceiveEnd& operator=(const ReceiveEnd&) = delete;
 
-    // How the next blocks' frames are checked. Between blocks.
+    // How the next blocks' frames are checked.
     void set_scene(Scene scene, std::uint32_t seed, Verify verify);
 
     // A block along that path begins: what arrives from now on is counted in `meter`, which must
@@ -51,9 +52,18 @@ private:
 
     FrameLayout layout_;
     Endpoint& endpoint_;
+    bool same_clock_;
     std::function<void()> on_failure_;
     std::vector<std::unique_ptr<ReceivePath>> paths_;
-    std::unique_ptr<Verifier> verifier_;
+    // Each stays: a sender that breaks the rules may send frames while a block begins.
+    struct KnownVerifier {
+        Scene scene;
+        std::uint32_t seed;
+        Verify verify;
+        std::unique_ptr<Verifier> verifier;
+    };
+    std::vector<KnownVerifier> verifiers_;
+    Verifier* verifier_ = nullptr; // the present one
     Receiver receiver_;
     std::exception_ptr failure_;
     std::jthread thread_;

@@ -133,7 +133,7 @@ bool Receiver::use(const ReceiveLane& lane, Lease& lease, std::uint64_t sequence
         return false;
     }
     const auto begun = static_cast<Nanoseconds>(verdict.time_ns);
-    if (begun > 0 && begun <= usable)
+    if (lane.same_clock && begun > 0 && begun <= usable)
         lane.meter->latency.record(usable - begun);
     if (lane.viewer)
         (*lane.viewer)(frame, sequence);

@@ -29,6 +29,8 @@ struct ReceiveLane {
     const FrameViewer* viewer = nullptr; // or nobody looks
     // Gets the newest good frame, as far as the ring has a slot to spare. Or null.
     FrameTap* tap = nullptr;
+    // The sender's clock is this one: then a frame's latency can be told.
+    bool same_clock = true;
 };
 
 // The first few faults of a stream, in words for the report; more are only counted.
