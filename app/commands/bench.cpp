@@ -1,26 +1,20 @@
 // `clearframe bench`: what the zero-copy path saves against the staging copy, in figures.
-#include "commands/bench_options.h"
 #include "commands/bench_report.h"
-#include "commands/bench_run.h"
 #include "commands/command.h"
-#include "commands/interrupt.h"
-#include "commands/parts.h"
-#include "commands/terminal.h"
+#include "commands/measuring.h"
+#include "commands/present_record.h"
 #include "core/error.h"
-#include "core/result_file.h"
-#include "core/thread.h"
 #include "gpu/capture.h"
 #include "gpu/kms.h"
-#include "memory/guest.h"
 #include "pipeline/presenter.h"
+#include "pipeline/session.h"
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
-#include <exception>
 #include <memory>
 #include <optional>
-#include <thread>
+#include <span>
+#include <vector>
 
 namespace clearframe {
 namespace {
@@ -37,63 +31,6 @@ std::string capture(Session& session, SendMeter& sent, ReceiveMeter& received) {
     return encode_png(copy, session.layout());
 }
 
-// The measurement on a thread of its own, which can be waited for together with Ctrl-C.
-class Measurement {
-public:
-    Measurement(BenchRun& run, Stream& stream)
-        : stream_(stream), thread_(start_thread("cf-sender", [this, &run] {
-              try {
-                  run.run(stream_);
-              } catch (...) {
-                  failure_ = std::current_exception();
-              }
-              ended_.signal();
-          })) {}
-
-    // Shows progress until the measurement has ended; true if Ctrl-C ended it. Throws what it
-    // threw.
-    bool wait(Interrupts& interrupts, const BenchRun& run, Terminal& terminal) {
-        constexpr Nanoseconds redraw = 200'000'000;
-        bool interrupted = false;
-        while (true) {
-            const Interrupts::Woken woken = interrupts.wait(ended_, redraw);
-            if (woken == Interrupts::Woken::by_event)
-                break;
-            if (woken == Interrupts::Woken::by_interrupt) {
-                interrupted = true;
-                stream_.stop();
-            }
-            const BenchRun::Progress progress = run.progress();
-            terminal.progress(fmt::format("{} {:3.0f} %  {}", bar(progress.fraction, 24),
-                                          progress.fraction * 100, progress.text));
-        }
-        terminal.clear_progress();
-        thread_.join();
-        if (failure_)
-            std::rethrow_exception(failure_);
-        return interrupted;
-    }
-
-private:
-    Stream& stream_;
-    Event ended_;
-    std::exception_ptr failure_;
-    std::jthread thread_;
-};
-
-std::optional<ResultFile> result_file(const std::optional<std::string>& path) {
-    return path ? std::optional<ResultFile>(*path) : std::nullopt;
-}
-
-// Without a GPU only the transport can be measured: aloud, and not if a scene was asked for.
-void drop_rendered_scenes(BenchPlan& plan, const Part& gpu, RunRecord& record) {
-    for (const Scene scene : plan.scenes)
-        if (plan.scenes_by_name)
-            check_scene(scene, gpu);
-    plan.scenes = {Scene::none};
-    record.warnings.emplace_back("no GPU: the transport alone was measured, nothing was rendered");
-}
-
 // Shows what the session receives, for as long as `presenter` exists.
 void present(Session& session, std::size_t paths, std::unique_ptr<Screen> screen,
              std::optional<Presenter>& presenter) {
@@ -104,55 +41,19 @@ void present(Session& session, std::size_t paths, std::unique_ptr<Screen> screen
     session.set_taps([&presenter](std::size_t path) { return presenter->tap_for(path); });
 }
 
-// What was shown, once nothing more is to be. Throws what showing it ended with.
-PresentRecord finish(Presenter& presenter) {
-    const std::uint64_t frames = presenter.finish();
-    const ScreenInfo& screen = presenter.screen();
-    return {.card = screen.card,
-            .driver = screen.driver,
-            .connector = screen.connector,
-            .width = screen.mode.width,
-            .height = screen.mode.height,
-            .hz = screen.mode.hz,
-            .emulation = screen.emulation,
-            .frames = frames,
-            .same_buffer = presenter.same_buffers()};
-}
-
-bool any_block(const RunRecord& record) {
-    for (const SceneRecord& scene : record.results)
-        for (const PathRecord& path : scene.paths)
-            if (!path.blocks.empty())
-                return true;
-    return false;
-}
-
 int bench(const BenchOptions& options) {
-    BenchPlan plan = make_bench_plan(options);
-    std::optional<ResultFile> json = result_file(options.json);
-    std::optional<ResultFile> csv = result_file(options.csv);
-    std::optional<ResultFile> picture = result_file(options.capture);
-    const bool stdout_taken = options.json == "-" || options.csv == "-" || options.capture == "-";
-    Terminal out(stdout_taken ? stderr : stdout);
-    Terminal err(stderr);
-
-    Interrupts interrupts;
-    RunRecord record;
-    record.environment = read_environment();
-    record.environment.guest = detect_guest().kind;
+    Measuring measuring(options);
+    std::optional<ResultFile> picture;
+    if (options.capture)
+        picture.emplace(*options.capture);
+    const BenchPlan& plan = measuring.plan;
     ExposureMeter exposure;
     std::unique_ptr<Screen> screen;
     if (plan.screen)
         screen = Screen::open(*plan.screen, plan.session.width, plan.session.height);
-    const Parts parts = open_parts(part_requests(options.stream));
-    record.parts = parts.described;
-    if (!parts.gpu)
-        drop_rendered_scenes(plan, parts.described[1], record);
-    record.config = bench_config(options, plan);
-    if (!options.quiet)
-        report_parts(out, record.parts);
+    const Parts parts = measuring.open();
     if (screen && !options.quiet)
-        report_screen(out, screen->info(), plan.session.width, plan.session.height);
+        report_screen(measuring.out, screen->info(), plan.session.width, plan.session.height);
 
     BenchRun run(plan);
     SendMeter capture_sent;
@@ -167,42 +68,16 @@ int bench(const BenchOptions& options) {
         std::optional<Presenter> presenter;
         if (screen)
             present(session, plan.session.paths.size(), std::move(screen), presenter);
-        record.ended_early = Measurement(run, session).wait(interrupts, run, err);
+        measuring.run(run, session);
         if (presenter)
-            record.presented = finish(*presenter);
+            measuring.record.presented = present_record(*presenter);
         session.set_taps({});
-        if (picture && !record.ended_early)
+        if (picture && !measuring.record.ended_early)
             std::move(*picture).commit(capture(session, capture_sent, capture_received));
         faults.assign(session.faults().faults().begin(), session.faults().faults().end());
     }
-    record.host_readable_bytes = exposure.peak_bytes();
-    record.limits = run.limits();
-    record.results = scene_records(run, options.stream.seed);
-    if (const std::uint64_t bad = run.warmup_bad_frames())
-        record.warnings.push_back(
-            fmt::format("in the warm-up {} frames were lost, corrupt or rejected", bad));
-    if (record.ended_early)
-        record.warnings.emplace_back("ended early by a signal");
-
-    if (!any_block(record))
-        throw Error(Failure::run, "the run ended before anything was measured", {}, {});
-    if (!options.quiet)
-        report_results(out, record);
-    report_faults(err, record, faults);
-    if (json)
-        std::move(*json).commit(to_json(record));
-    if (csv)
-        std::move(*csv).commit(to_csv(record));
-    const std::uint64_t complaints = parts.gpu ? parts.gpu->validation_messages() : 0;
-    if (complaints > 0)
-        throw Error(
-            Failure::run,
-            fmt::format("the validation layers had {} complaints about Vulkan calls", complaints),
-            {}, {});
-    if (record.any_bad_frame() || run.warmup_bad_frames() > 0)
-        return static_cast<int>(Failure::run);
-    out.check();
-    return 0;
+    measuring.record.host_readable_bytes = exposure.peak_bytes();
+    return measuring.finish(run, parts, faults);
 }
 
 } // namespace

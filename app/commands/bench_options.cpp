@@ -15,7 +15,8 @@ void refuse_same_file(std::string_view option, const std::optional<std::string>&
         refuse_option(option, *file, fmt::format("another file than {} writes", other));
 }
 
-// What "kms" or "kms:CARD" names, which is nothing for the best. Throws Error of usage.
+} // namespace
+
 std::string parse_present(const std::string& text) {
     constexpr std::string_view kms = "kms";
     if (text == kms)
@@ -25,9 +26,7 @@ std::string parse_present(const std::string& text) {
     return text.substr(kms.size() + 1);
 }
 
-} // namespace
-
-void declare_bench_options(CLI::App& app, BenchOptions& options) {
+void declare_measure_options(CLI::App& app, BenchOptions& options) {
     declare_stream_options(app, options.stream);
     app.add_option("--scene", options.scenes,
                    "what is rendered, each measured on its own: none (the transport alone), "
@@ -52,13 +51,17 @@ void declare_bench_options(CLI::App& app, BenchOptions& options) {
         ->option_text("FILE");
     app.add_option("--csv", options.csv, "write one line a block there; - is standard output")
         ->option_text("FILE");
+    app.add_flag("--quiet", options.quiet, "print errors and what went wrong only");
+}
+
+void declare_bench_options(CLI::App& app, BenchOptions& options) {
+    declare_measure_options(app, options);
     app.add_option("--capture", options.capture, "write the last frame received there")
         ->option_text("FILE.png");
     app.add_option("--present", options.present,
                    "show the received frames, in the buffers they came in: kms (the first screen "
                    "that can), or kms:card0, kms:DRIVER")
         ->option_text("WHERE");
-    app.add_flag("--quiet", options.quiet, "print errors and what went wrong only");
 }
 
 BenchPlan make_bench_plan(const BenchOptions& options) {

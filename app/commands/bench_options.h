@@ -29,7 +29,9 @@ struct BenchOptions {
     bool quiet = false;
 };
 
-// Adds the options to the command; CLI11 writes what it parses into `options`.
+// Adds the options to the command; CLI11 writes what it parses into `options`. The first ones are
+// those of every measurement, wherever its receiver is.
+void declare_measure_options(CLI::App& app, BenchOptions& options);
 void declare_bench_options(CLI::App& app, BenchOptions& options);
 
 // The options in the program's own terms. Throws Error of usage.
@@ -44,6 +46,9 @@ struct BenchPlan {
     std::optional<std::string> screen; // to show frames on, as resolve_screen() takes it
 };
 BenchPlan make_bench_plan(const BenchOptions& options);
+
+// What "kms" or "kms:CARD" names, which is nothing for the best. Throws Error of usage.
+std::string parse_present(const std::string& text);
 
 // Option name → JSON text, for the run's record.
 std::map<std::string, std::string> bench_config(const BenchOptions& options, const BenchPlan& plan);

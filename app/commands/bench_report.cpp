@@ -37,6 +37,11 @@ std::string scene_title(const SceneRecord& scene) {
                                  : fmt::format("{}: every frame rendered", scene.scene);
 }
 
+// Milliseconds; a dash where there was no clock to take it with.
+std::string latency_text(const PathRecord& path, double us) {
+    return path.latency_us.max > 0 ? fmt::format("{:.2f}", us / 1e3) : "-";
+}
+
 void report_table(Terminal& out, const SceneRecord& scene) {
     constexpr auto row = "  {:<10} {:>7} {:>7} {:>7} {:>9} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9}";
     out.line(out.styled(scene_title(scene), Style::bold));
@@ -48,10 +53,8 @@ void report_table(Terminal& out, const SceneRecord& scene) {
             row, path.path, fmt::format("{:.2f}", path.mean_gbytes_per_s),
             fmt::format("{:.2f}", path.min_gbytes_per_s),
             fmt::format("{:.2f}", path.p5_gbytes_per_s), fmt::format("{:.1f}", path.frames_per_s),
-            fmt::format("{:.2f}", path.latency_us.p50 / 1e3),
-            fmt::format("{:.2f}", path.latency_us.p99 / 1e3),
-            fmt::format("{:.2f}", path.latency_us.p99_9 / 1e3),
-            fmt::format("{:.2f}", path.cpu_ms_per_gbyte),
+            latency_text(path, path.latency_us.p50), latency_text(path, path.latency_us.p99),
+            latency_text(path, path.latency_us.p99_9), fmt::format("{:.2f}", path.cpu_ms_per_gbyte),
             path.cpu_copied_bytes == 0 ? "0" : bytes_text(path.cpu_copied_bytes), path.frames));
 }
 
@@ -103,6 +106,17 @@ void report_parts(Terminal& out, std::span<const Part> parts) {
     }
 }
 
+void report_peer(Terminal& out, const PeerRecord& peer) {
+    out.line(fmt::format("{} {} ({})", peer.role, peer.address, peer.program));
+    for (const Part& part : peer.parts) {
+        std::string line = fmt::format("     {:<4} {}", part.kind, part.name);
+        if (part.emulated)
+            line +=
+                ", " + out.styled(fmt::format("emulated: {}", part.emulation), Style::attention);
+        out.line(line);
+    }
+}
+
 void report_screen(Terminal& out, const ScreenInfo& screen, std::uint32_t frame_width,
                    std::uint32_t frame_height) {
     const ScreenMode& mode = screen.mode;
@@ -128,6 +142,10 @@ void report_results(Terminal& out, const RunRecord& record) {
                              "CPU's plain copy {:.2f} GB/s ({})",
                              record.limits.dma_gbytes_per_s, record.limits.copy_gbytes_per_s,
                              record.limits.copy_method));
+    if (record.latency == LatencyOf::round_trip)
+        out.line("latency: from a frame's beginning to the receiver's credit, a round trip");
+    else if (record.latency == LatencyOf::nothing)
+        out.line("latency: not measured: the sender's clock is another one");
     out.line(
         fmt::format("memory that the host could read: {}", bytes_text(record.host_readable_bytes)));
     if (record.presented)

@@ -14,6 +14,9 @@ namespace clearframe {
 // better was taken.
 void report_parts(Terminal& out, std::span<const Part> parts);
 
+// The other end, where it is another process or host, and what of it is emulated.
+void report_peer(Terminal& out, const PeerRecord& peer);
+
 // Where frames will be shown, and how much of each.
 void report_screen(Terminal& out, const ScreenInfo& screen, std::uint32_t frame_width,
                    std::uint32_t frame_height);

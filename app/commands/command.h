@@ -26,6 +26,8 @@ std::function<int()> declare_bench(CLI::App& app);
 std::function<int()> declare_demo(CLI::App& app);
 std::function<int()> declare_doctor(CLI::App& app);
 std::function<int()> declare_heaps(CLI::App& app);
+std::function<int()> declare_recv(CLI::App& app);
+std::function<int()> declare_send(CLI::App& app);
 
 // Parses the command line, runs the command and reports errors: one line on standard error.
 // Without a command, and in an environment with DISPLAY or WAYLAND_DISPLAY or without, the one for

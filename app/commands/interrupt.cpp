@@ -1,6 +1,7 @@
 #include "commands/interrupt.h"
 
 #include "core/error.h"
+#include "core/thread.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -8,6 +9,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <exception>
+#include <thread>
+#include <utility>
 
 namespace clearframe {
 namespace {
@@ -47,6 +51,38 @@ Interrupts::Woken Interrupts::wait(const Event& event, Nanoseconds timeout) {
     const sigset_t set = ending_signals();
     pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
     return Woken::by_interrupt;
+}
+
+bool run_interruptible(Interrupts& interrupts, const char* name, std::function<void()> body,
+                       const std::function<void()>& on_interrupt,
+                       const std::function<void()>& tick) {
+    constexpr Nanoseconds beat = 200'000'000;
+    Event ended;
+    std::exception_ptr failure;
+    std::jthread thread = start_thread(name, [&] {
+        try {
+            body();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        ended.signal();
+    });
+    bool interrupted = false;
+    while (true) {
+        const Interrupts::Woken woken = interrupts.wait(ended, beat);
+        if (woken == Interrupts::Woken::by_event)
+            break;
+        if (woken == Interrupts::Woken::by_interrupt) {
+            interrupted = true;
+            on_interrupt();
+        }
+        if (tick)
+            tick();
+    }
+    thread.join();
+    if (failure)
+        std::rethrow_exception(failure);
+    return interrupted;
 }
 
 } // namespace clearframe

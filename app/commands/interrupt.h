@@ -5,6 +5,8 @@
 #include "core/event.h"
 #include "core/unique_fd.h"
 
+#include <functional>
+
 namespace clearframe {
 
 // While it exists, SIGINT and SIGTERM do not end the process but are waited for. Make it before
@@ -24,5 +26,12 @@ public:
 private:
     UniqueFd signals_;
 };
+
+// Runs `body` on a thread of that name and returns when it has ended. The first signal calls
+// `on_interrupt`; `tick`, if any, is called about five times a second. Both on the calling thread.
+// True if there was a signal. Throws what the body threw.
+bool run_interruptible(Interrupts& interrupts, const char* name, std::function<void()> body,
+                       const std::function<void()>& on_interrupt,
+                       const std::function<void()>& tick = {});
 
 } // namespace clearframe

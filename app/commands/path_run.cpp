@@ -8,6 +8,12 @@ namespace {
 
 double microseconds(Nanoseconds time) { return static_cast<double>(time) / 1e3; }
 
+void add_median(std::map<std::string, double>& medians, const char* name,
+                const Histogram& histogram) {
+    if (histogram.count() > 0)
+        medians[name] = microseconds(histogram.quantile(0.5));
+}
+
 // Of both threads, outside the GPU's driver.
 struct CpuTime {
     double copy_ns = 0; // in copies
@@ -70,18 +76,18 @@ Quantiles quantiles(const Histogram& histogram) {
 
 std::map<std::string, double> stages(const PathRun& run) {
     const SendMeter& sent = *run.sent;
-    const ReceiveMeter& received = *run.received;
+    std::map<std::string, double> medians = receive_stages(*run.received);
+    add_median(medians, "render", sent.render);
+    add_median(medians, "copy", sent.copy);
+    add_median(medians, "post", sent.post);
+    add_median(medians, "wire", sent.wire);
+    return medians;
+}
+
+std::map<std::string, double> receive_stages(const ReceiveMeter& received) {
     std::map<std::string, double> medians;
-    const auto add = [&](const char* name, const Histogram& histogram) {
-        if (histogram.count() > 0)
-            medians[name] = microseconds(histogram.quantile(0.5));
-    };
-    add("render", sent.render);
-    add("copy", sent.copy);
-    add("post", sent.post);
-    add("wire", sent.wire);
-    add("copy_out", received.copy_out);
-    add("verify", received.verify);
+    add_median(medians, "copy_out", received.copy_out);
+    add_median(medians, "verify", received.verify);
     return medians;
 }
 

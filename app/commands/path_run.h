@@ -37,6 +37,7 @@ struct PathRun {
 Quantiles quantiles(const Histogram& histogram);
 // The medians of the stages that this path has.
 std::map<std::string, double> stages(const PathRun& run);
+std::map<std::string, double> receive_stages(const ReceiveMeter& received);
 // Between blocks: CPU time is counted at their end.
 double cpu_ms_per_gbyte(const PathRun& run);
 

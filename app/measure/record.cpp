@@ -70,13 +70,44 @@ Json to_json(const PresentRecord& shown) {
     };
 }
 
+Json to_json(const PeerRecord& peer) {
+    Json parts = Json::array();
+    for (const Part& part : peer.parts)
+        parts.push_back(to_json(part));
+    return {
+        {"role", peer.role},
+        {"address", peer.address},
+        {"program", peer.program},
+        {"parts", std::move(parts)},
+    };
+}
+
+const char* latency_name(LatencyOf latency) {
+    switch (latency) {
+    case LatencyOf::one_way:
+        return "one-way";
+    case LatencyOf::round_trip:
+        return "round-trip";
+    case LatencyOf::nothing:
+        break;
+    }
+    return "none";
+}
+
 } // namespace
 
 std::vector<std::string> RunRecord::emulated() const {
     std::vector<std::string> kinds;
+    const auto add = [&](const Part& part, const std::string& whose) {
+        const std::string kind = whose + part.kind;
+        if (part.emulated && std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
+            kinds.push_back(kind);
+    };
     for (const Part& part : parts)
-        if (part.emulated && std::find(kinds.begin(), kinds.end(), part.kind) == kinds.end())
-            kinds.push_back(part.kind);
+        add(part, "");
+    if (peer)
+        for (const Part& part : peer->parts)
+            add(part, peer->role + " ");
     return kinds;
 }
 
@@ -101,6 +132,9 @@ std::string to_json(const RunRecord& record) {
 
     const Json json{
         {"schema", "clearframe.run/1"},
+        {"role", record.role},
+        {"peer", record.peer ? to_json(*record.peer) : Json(nullptr)},
+        {"latency", latency_name(record.latency)},
         {"environment", to_json(record.environment)},
         {"config", std::move(config)},
         {"emulated", record.emulated()},

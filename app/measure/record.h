@@ -99,7 +99,25 @@ struct PresentRecord {
     bool same_buffer = false; // the card shows the very buffers they were received in, by inode
 };
 
+// What latencies were taken between, all on one clock.
+enum class LatencyOf {
+    one_way,    // a frame's beginning and its arrival, both on this host
+    round_trip, // its beginning and the receiver's credit
+    nothing,    // the sender's clock is another one
+};
+
+// The other end of the stream, where it is another process or host: by its own word.
+struct PeerRecord {
+    std::string role; // "sender", "receiver"
+    std::string address;
+    std::string program;
+    std::vector<Part> parts; // of non-empty name and emulation, no refusals
+};
+
 struct RunRecord {
+    std::string role = "both"; // which ends this record is of: "both", "sender", "receiver"
+    std::optional<PeerRecord> peer;
+    LatencyOf latency = LatencyOf::one_way;
     Environment environment;
     // The options as they came out of parsing, defaults filled in: name → JSON text of the value.
     std::map<std::string, std::string> config;
@@ -111,8 +129,9 @@ struct RunRecord {
     bool ended_early = false;               // by Ctrl-C
     std::vector<std::string> warnings;
 
-    std::vector<std::string> emulated() const; // kinds of the emulated parts, each once
-    bool any_bad_frame() const;                // lost, corrupt or rejected
+    // Kinds of the emulated parts, each once; "receiver nic" for the peer's.
+    std::vector<std::string> emulated() const;
+    bool any_bad_frame() const; // lost, corrupt or rejected
 };
 
 // Both round to 5 significant digits and end in a newline. Neither throws for anything measured;

@@ -20,8 +20,8 @@ public:
     // alone.
     explicit ThroughputMeter(Nanoseconds longest);
 
-    // Any thread, between blocks: a block begins. The next arrival starts its clock and its own bytes do not count (there is
-    // no time to hold them against).
+    // Any thread, between blocks: a block begins. The next arrival starts its clock and its own
+    // bytes do not count (there is no time to hold them against).
     void start_block() noexcept;
     // `bytes` arrived at `at`. They are spread evenly over the time since the arrival before, so
     // that a bin does not jump by whole frames. A clock that goes back is taken to stand still.

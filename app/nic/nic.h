@@ -181,11 +181,11 @@ protected:
 };
 
 struct NicInfo {
-    std::string name;      // "emulated", "verbs"
-    std::string detail;    // "rate 100 Gb/s, latency 5 us", "mlx5_0 port 1, …"
-    bool emulated = false; // no hardware moves these bytes
-    std::string emulation; // if emulated: in what way, where probing has not said so
-    std::string thread;    // emulated: whose CPU time stands for the hardware; else empty
+    std::string name;              // "emulated", "verbs"
+    std::string detail;            // "rate 100 Gb/s, latency 5 us", "mlx5_0 port 1, …"
+    bool emulated = false;         // no hardware moves these bytes
+    std::string emulation;         // if emulated: in what way, where probing has not said so
+    std::string thread;            // emulated: whose CPU time stands for the hardware; else empty
     std::uint32_t max_message = 0; // bytes in one write, of every end of it
 };
 
@@ -230,6 +230,8 @@ public:
 
 protected:
     explicit Nic(NicInfo info) : info_(std::move(info)) {}
+    // For a NIC that knows it only once it is open.
+    void set_max_message(std::uint32_t bytes) noexcept { info_.max_message = bytes; }
 
 private:
     NicInfo info_;

@@ -124,10 +124,10 @@ void RemoteReceiver::answer(const Introduction& introduction, const Event& cance
     for (const RemoteSlot& slot : memory_->remote_slots())
         welcome.slots.push_back({.address = slot.address, .rkey = slot.rkey});
     control_.send(encode(welcome), patience);
-    endpoint_ = listener->accept(welcome.key, writes_in_flight(hello_.layout, hello_.ring),
-                                 patience);
-    receive_.emplace(session_.paths, path_parts, *endpoint_, *memory_,
-                     [this] { wake_.signal(); }, same_host_);
+    endpoint_ =
+        listener->accept(welcome.key, writes_in_flight(hello_.layout, hello_.ring), patience);
+    receive_.emplace(
+        session_.paths, path_parts, *endpoint_, *memory_, [this] { wake_.signal(); }, same_host_);
 }
 
 void RemoteReceiver::end() noexcept {
@@ -246,6 +246,8 @@ void RemoteReceiver::finish(const End& end) {
     block_ = nullptr;
     count_frames();
     say(encode(result));
+    if (on_block_)
+        on_block_();
 }
 
 ReceivedPath& RemoteReceiver::present(const Begin& begin) {
@@ -256,6 +258,14 @@ ReceivedPath& RemoteReceiver::present(const Begin& begin) {
     made->scene = begin.scene;
     made->path = begin.path;
     return *made;
+}
+
+bool RemoteReceiver::same_buffer(std::size_t path) const {
+    const std::span<const DmaBuf> used = receive_->frames(path);
+    return std::equal(used.begin(), used.end(), memory_->regions.begin(), memory_->regions.end(),
+                      [](const DmaBuf& buffer, const std::unique_ptr<MemoryRegion>& region) {
+                          return BufferIdentity::of(buffer.fd()) == region->identity();
+                      });
 }
 
 void RemoteReceiver::count_frames() {

@@ -16,8 +16,8 @@
 namespace clearframe {
 
 struct ReceiverOptions {
-    Nanoseconds patience = 0;       // how long a sender may say and send nothing
-    std::uint64_t most_memory = 0;  // bytes that one sender may take
+    Nanoseconds patience = 0;      // how long a sender may say and send nothing
+    std::uint64_t most_memory = 0; // bytes that one sender may take
 };
 
 // One scene on one path, as far as it was received.
@@ -52,6 +52,9 @@ public:
     using Look = std::function<void(std::size_t path, const FrameViewer*& viewer, FrameTap*& tap)>;
     void set_look(Look look) { look_ = std::move(look); }
 
+    // Called when a block has ended, on the thread that serves. Before serve().
+    void set_on_block(std::function<void()> on_block) { on_block_ = std::move(on_block); }
+
     // Receives until the sender says good-bye. Blocks. Throws Error: the sender has gone, breaks
     // the rules or has been silent for too long, the NIC failed.
     void serve();
@@ -63,8 +66,9 @@ public:
     const Hello& hello() const noexcept { return hello_; }
     bool same_host() const noexcept { return same_host_; } // then latencies were measured
     std::span<const DmaBuf> frames(std::size_t path) const { return receive_->frames(path); }
-    // In the order in which they began. The meters may be read by any thread; the list, once
-    // serve() has returned.
+    // Whether frames of that path are used in the very buffers that the NIC wrote into, by inode.
+    bool same_buffer(std::size_t path) const;
+    // In the order in which they began.
     const std::vector<std::unique_ptr<ReceivedPath>>& received() const noexcept {
         return received_;
     }
@@ -100,6 +104,7 @@ private:
     std::optional<ReceiveEnd> receive_;
 
     Look look_;
+    std::function<void()> on_block_;
     std::vector<std::unique_ptr<ReceivedPath>> received_;
     ReceivedPath* block_ = nullptr; // that runs
     std::uint32_t next_block_ = 0;

@@ -99,7 +99,8 @@ public:
         : Nic({.name = "emulated",
                .detail = describe(options),
                .emulated = true,
-               .thread = Engine::thread_name}),
+               .thread = Engine::thread_name,
+               .max_message = max_message}),
           engine_(options) {}
 
     std::unique_ptr<MemoryRegion> register_memory(const DmaBuf& buffer,

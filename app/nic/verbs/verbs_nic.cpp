@@ -204,7 +204,9 @@ private:
                .thread = {}}),
           options_(options),
           device_(found.name),
-          port_(open_port(device_, port, options)) {}
+          port_(open_port(device_, port, options)) {
+        set_max_message(port_.max_message);
+    }
 
     const VerbsRegion* own(const MemoryRegion* region) const {
         const auto* const mine = dynamic_cast<const VerbsRegion*>(region);
