@@ -99,6 +99,9 @@ RunRecord full_record() {
 TEST(RunRecord, MinimalJson) {
     EXPECT_EQ(to_json(minimal_record()), R"json({
   "schema": "clearframe.run/1",
+  "role": "both",
+  "peer": null,
+  "latency": "one-way",
   "environment": {
     "program": "clearframe 0.1.0 (git 1a2b3c4d5e6f)",
     "time": "2026-07-01T12:00:00Z",
@@ -125,6 +128,29 @@ TEST(RunRecord, MinimalJson) {
   "warnings": []
 }
 )json");
+}
+
+RunRecord one_end_of_two() {
+    RunRecord record = full_record();
+    record.role = "sender";
+    record.latency = LatencyOf::round_trip;
+    record.peer = PeerRecord{.role = "receiver",
+                             .address = "192.0.2.7:18517",
+                             .program = "clearframe 0.1.0",
+                             .parts = {{"heap", "system_cc_shared", "", false, "", {}},
+                                       {"nic", "verbs", "rxe0", true, "soft-RoCE", {}}}};
+    return record;
+}
+
+// What the other end says of itself stands beside this end's own, and what it emulates is named.
+TEST(RunRecord, OfOneEndOfTwo) {
+    const RunRecord record = one_end_of_two();
+    EXPECT_THAT(record.emulated(), ElementsAre("heap", "gpu", "receiver nic"));
+    const std::string json = to_json(record);
+    EXPECT_THAT(json, HasSubstr(R"("role": "sender")"));
+    EXPECT_THAT(json, HasSubstr(R"("latency": "round-trip")"));
+    EXPECT_THAT(json, HasSubstr(R"("address": "192.0.2.7:18517")"));
+    EXPECT_THAT(json, HasSubstr(R"("receiver nic")"));
 }
 
 TEST(RunRecord, FullJson) {
@@ -402,7 +428,12 @@ TEST_F(ResultsSchema, TakesWhatIsWrittenAndNothingElse) {
     RunRecord here = minimal_record();
     here.environment = read_environment();
     here.environment.guest = "none";
-    for (const RunRecord& record : {minimal_record(), full_record(), unknown, here}) {
+    RunRecord received = one_end_of_two();
+    received.role = "receiver";
+    received.latency = LatencyOf::nothing;
+    received.peer->role = "sender";
+    for (const RunRecord& record :
+         {minimal_record(), full_record(), unknown, here, one_end_of_two(), received}) {
         std::string output;
         EXPECT_TRUE(accepts(to_json(record), "--strict", output)) << output;
     }
