@@ -1,6 +1,7 @@
 // RDMA hardware, or soft-RoCE, as a NIC of this program.
 #include "core/error.h"
 #include "core/units.h"
+#include "nic/plain_writes.h"
 #include "nic/rdma_devices.h"
 #include "nic/verbs.h"
 #include "nic/verbs/device.h"
@@ -12,7 +13,6 @@
 #include <errno.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 namespace clearframe {
@@ -221,7 +221,6 @@ private:
 double VerbsNic::plain_gbytes_per_s(std::span<const MemoryRegion* const> source,
                                     std::span<const MemoryRegion* const> target,
                                     Nanoseconds duration) {
-    constexpr std::uint32_t in_flight = 8;
     const auto is_source = [&](const MemoryRegion* region) { return own(region) != nullptr; };
     const auto is_target = [&](const MemoryRegion* region) {
         return own(region) && own(region)->is_target();
@@ -231,48 +230,12 @@ double VerbsNic::plain_gbytes_per_s(std::span<const MemoryRegion* const> source,
         throw Error(Failure::run,
                     fmt::format("NIC {}: measuring its plain transfer", device_.name()), {},
                     "It takes memory registered with this NIC, the target for writing");
-    const EndpointPair ends = connect_within(in_flight);
-    std::uint64_t next = 0;
-    std::vector<std::uint32_t> lengths; // of the writes under way, in order
-    std::uint64_t bytes = 0;
-    std::array<Completion, in_flight> completions;
-    const Nanoseconds start = now();
-    Nanoseconds time = 0;
-    const auto post = [&] {
-        const MemoryRegion& from = *source[next % source.size()];
-        const MemoryRegion& to = *target[next % target.size()];
-        ++next;
-        WriteRequest request;
-        request.local = &from;
-        request.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(
-            {from.length(), to.length(), ends.sender->limits().max_message}));
-        request.remote_address = to.address();
-        request.rkey = to.rkey();
-        ends.sender->post({&request, 1});
-        lengths.push_back(request.length);
-    };
-    post();
-    while (time < duration || !lengths.empty()) {
-        while (time < duration && lengths.size() < in_flight)
-            post();
-        constexpr Nanoseconds patience = 10'000'000'000;
-        if (ends.sender->wait(patience) != WaitResult::ready)
-            throw Error(Failure::run,
-                        fmt::format("NIC {}: measuring its plain transfer", device_.name()),
-                        "nothing completed for 10 s", "Is the link up?");
-        for (const Completion& completion :
-             std::span(completions).first(ends.sender->poll(completions))) {
-            if (completion.status != WcStatus::success)
-                throw Error(Failure::run,
-                            fmt::format("NIC {}: measuring its plain transfer", device_.name()),
-                            wc_status_text(completion.status),
-                            "It takes memory registered with this NIC, the target for writing");
-            bytes += lengths.front();
-            lengths.erase(lengths.begin());
-        }
-        time = now() - start;
-    }
-    return static_cast<double>(bytes) / static_cast<double>(time);
+    std::vector<RemoteRange> ranges;
+    for (const MemoryRegion* const region : target)
+        ranges.push_back(
+            {.address = region->address(), .length = region->length(), .rkey = region->rkey()});
+    const EndpointPair ends = connect_within(least_in_flight);
+    return plain_writes(*ends.sender, source, ranges, duration);
 }
 
 // Whether a start could use it, by opening it and making its queues.
