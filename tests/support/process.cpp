@@ -188,7 +188,15 @@ public:
                 return;
             }
             send_signals();
+            show();
         }
+    }
+
+    void show() {
+        if (!command_.watch || reaped_ || finished_.out.size() == shown_)
+            return;
+        shown_ = finished_.out.size();
+        command_.watch(finished_.out, pid_);
     }
 
     void reap() {
@@ -249,6 +257,7 @@ private:
     Finished& finished_;
     std::chrono::steady_clock::time_point deadline_;
     bool reaped_ = false;
+    std::size_t shown_ = 0; // of what it printed
 };
 
 } // namespace

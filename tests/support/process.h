@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -37,6 +38,9 @@ struct Command {
     std::vector<std::pair<int, rlim_t>> limits;    // setrlimit, soft and hard
     std::chrono::milliseconds time_limit{120'000}; // then it is killed
     std::filesystem::path program = {};            // empty: clearframe
+    // Called with what it has printed to standard output so far, whenever that has become more, and
+    // with its process id, which is its own until run() returns. Or empty.
+    std::function<void(const std::string& out, pid_t process)> watch = {};
 };
 
 struct Finished {

@@ -1,0 +1,373 @@
+// clearframe send and clearframe recv: two processes, as their users start them.
+#include "support/files.h"
+#include "support/pictures.h"
+#include "support/process.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+namespace clearframe::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A program that runs beside the test.
+class Beside {
+public:
+    // `shows`: what it prints once it is ready.
+    Beside(std::vector<std::string> arguments, std::string shows) {
+        Command command{.arguments = std::move(arguments)};
+        command.watch = [this, shows = std::move(shows)](const std::string& out, pid_t process) {
+            const std::lock_guard lock(mutex_);
+            process_ = process;
+            out_ = out;
+            if (out.find(shows) != std::string::npos)
+                ready_ = true;
+            news_.notify_all();
+        };
+        thread_ = std::jthread([this, command] {
+            Finished finished = run(command);
+            const std::lock_guard lock(mutex_);
+            finished_ = std::move(finished);
+            news_.notify_all();
+        });
+        std::unique_lock lock(mutex_);
+        news_.wait(lock, [this] { return ready_ || finished_; });
+    }
+
+    // What it has printed, once `text` is part of it, or it has ended.
+    std::string wait_for(const std::string& text) {
+        std::unique_lock lock(mutex_);
+        news_.wait(lock, [&] { return finished_ || out_.find(text) != std::string::npos; });
+        return out_;
+    }
+    void signal(int number) {
+        const std::lock_guard lock(mutex_);
+        if (!finished_)
+            ::kill(process_, number);
+    }
+    pid_t process() {
+        const std::lock_guard lock(mutex_);
+        return process_;
+    }
+    const Finished& finish() {
+        std::unique_lock lock(mutex_);
+        news_.wait(lock, [this] { return finished_.has_value(); });
+        return *finished_;
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable news_;
+    std::string out_;
+    pid_t process_ = 0;
+    bool ready_ = false;
+    std::optional<Finished> finished_;
+    std::jthread thread_;
+};
+
+std::vector<std::string> with(std::vector<std::string> arguments,
+                              const std::vector<std::string>& more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+}
+
+class Receiver : public Beside {
+public:
+    explicit Receiver(const std::vector<std::string>& options = {})
+        : Beside(with({"recv", "--listen", "127.0.0.1:0"}, options), "listening on ") {
+        const std::string out = wait_for("listening on ");
+        const std::size_t at = out.find("listening on ") + 13;
+        address_ = out.substr(at, out.find(' ', at) - at);
+    }
+    const std::string& address() const { return address_; } // "127.0.0.1:40123"
+
+private:
+    std::string address_;
+};
+
+const std::vector<std::string> small{"--size",  "320x200", "--gpu",    "none", "--frames", "40",
+                                     "--block", "20",      "--warmup", "4",    "--verify", "full"};
+
+Command sending(const Receiver& to, const std::vector<std::string>& options = {}) {
+    return {.arguments = with(with({"send", to.address()}, small), options)};
+}
+
+// As sending(), but for longer than any test lasts.
+Command sending_on(const Receiver& to, const std::vector<std::string>& options = {}) {
+    return {.arguments = with({"send", to.address(), "--size", "320x200", "--gpu", "none",
+                               "--seconds", "300", "--block", "20"},
+                              options)};
+}
+
+std::size_t open_files(pid_t process) {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& entry :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/fd"))
+        ++count;
+    return count;
+}
+
+std::size_t resident_kib(pid_t process) {
+    std::ifstream status("/proc/" + std::to_string(process) + "/status");
+    for (std::string line; std::getline(status, line);)
+        if (line.starts_with("VmRSS:"))
+            return std::stoul(line.substr(6));
+    return 0;
+}
+
+TEST(SendRecv, EveryPixelOfEveryFrameAtTheOtherEndAndNoneCopied) {
+    const TemporaryDirectory files;
+    const std::string record = (files.path() / "received.json").string();
+    Receiver receiver({"--json", record});
+    const Finished sent = run(sending(receiver, {"--json", "-"}));
+    ASSERT_EQ(sent.status, 0) << sent.describe();
+    const Finished& received = receiver.finish();
+    ASSERT_EQ(received.status, 0) << received.describe();
+
+    const nlohmann::json theirs = sent.json();
+    const nlohmann::json ours = nlohmann::json::parse(read_file(record));
+    EXPECT_EQ(theirs["role"], "sender");
+    EXPECT_EQ(ours["role"], "receiver");
+    EXPECT_EQ(theirs["peer"]["role"], "receiver");
+    EXPECT_EQ(theirs["peer"]["address"], receiver.address());
+    EXPECT_EQ(ours["peer"]["role"], "sender");
+    // Each on one clock: there and back, and on one host one way.
+    EXPECT_EQ(theirs["latency"], "round-trip");
+    EXPECT_EQ(ours["latency"], "one-way");
+    EXPECT_THAT(theirs["emulated"].get<std::vector<std::string>>(),
+                ElementsAre("heap", "nic", "receiver heap", "receiver nic"));
+    EXPECT_THAT(ours["emulated"].get<std::vector<std::string>>(),
+                ElementsAre("heap", "nic", "sender heap", "sender nic"));
+    for (const nlohmann::json* record_of : {&theirs, &ours}) {
+        const nlohmann::json& paths = (*record_of)["results"][0]["paths"];
+        ASSERT_EQ(paths.size(), 2u);
+        for (const nlohmann::json& path : paths) {
+            EXPECT_EQ(path["lost"], 0);
+            EXPECT_EQ(path["corrupt"], 0);
+            EXPECT_EQ(path["rejected"], 0);
+            EXPECT_EQ(path["verified_pixels"].get<std::uint64_t>(),
+                      path["frames"].get<std::uint64_t>() * 320 * 200);
+            EXPECT_GT(path["gbytes_per_s"]["mean"], 0.0);
+            EXPECT_GT(path["latency_us"]["p50"], 0.0);
+        }
+        EXPECT_EQ(paths[0]["path"], "zero-copy");
+        EXPECT_EQ(paths[0]["cpu_copied_bytes"], 0);
+        EXPECT_EQ(paths[0]["same_buffer"], true);
+        EXPECT_GT(paths[1]["cpu_copied_bytes"], 0);
+    }
+    EXPECT_EQ(theirs["results"][0]["paths"][0]["frames"], 40);
+    EXPECT_EQ(ours["results"][0]["paths"][0]["frames"], 44); // with the warm-up
+    EXPECT_GT(theirs["limits"]["dma_gbytes_per_s"], 0.0);
+}
+
+TEST(SendRecv, ShowsFiguresAndWhatIsEmulatedAtBothEnds) {
+    Receiver receiver;
+    const Finished sent = run(sending(receiver));
+    ASSERT_EQ(sent.status, 0) << sent.describe();
+    const Finished& received = receiver.finish();
+    EXPECT_THAT(sent.out,
+                AllOf(HasSubstr("receiver " + receiver.address()), HasSubstr("zero-copy"),
+                      HasSubstr("a round trip"),
+                      HasSubstr("emulated here: heap, nic, receiver heap, receiver nic")));
+    EXPECT_THAT(received.out,
+                AllOf(HasSubstr("sender 127.0.0.1:"), HasSubstr("zero-copy"),
+                      HasSubstr("emulated here: heap, nic, sender heap, sender nic")));
+    EXPECT_EQ(sent.err, "");
+    EXPECT_EQ(received.err, "");
+}
+
+TEST(SendRecv, RenderedFramesArriveAsTheyWereDrawn) {
+    const TemporaryDirectory files;
+    const std::string picture = (files.path() / "received.png").string();
+    Receiver receiver({"--capture", picture});
+    const Finished sent = run({.arguments = {"send", receiver.address(), "--size", "320x200",
+                                             "--scene", "test-card,noise", "--frames", "6",
+                                             "--block", "6", "--warmup", "0", "--verify", "full"}});
+    ASSERT_EQ(sent.status, 0) << sent.describe();
+    ASSERT_EQ(receiver.finish().status, 0) << receiver.finish().describe();
+    EXPECT_EQ(read_png(picture).width, 320u);
+}
+
+TEST(SendRecv, WhatWentWrongIsSaidAtBothEnds) {
+    Receiver receiver;
+    const Finished sent = run(sending(receiver, {"--nic", "emulated:corrupt=@9,drop=@12"}));
+    EXPECT_EQ(sent.status, 1) << sent.describe();
+    const Finished& received = receiver.finish();
+    EXPECT_EQ(received.status, 1) << received.describe();
+    EXPECT_THAT(sent.err, HasSubstr("1 frames lost, 1 corrupt"));
+    EXPECT_THAT(received.err, HasSubstr("1 frames lost, 1 corrupt"));
+}
+
+// One sender after the other, whatever becomes of each: killed, stopped by its user, good.
+TEST(SendRecv, KeepsReceivingWhateverBecomesOfSenders) {
+    Receiver receiver({"--keep"});
+    ASSERT_EQ(run(sending(receiver)).status, 0);
+    const std::size_t files = open_files(receiver.process());
+    const std::size_t memory = resident_kib(receiver.process());
+    for (int i = 0; i < 5; ++i) {
+        Command command = sending_on(receiver);
+        command.terminal = Terminal::err;
+        command.signals = {{"GB/s", SIGKILL}};
+        const Finished killed = run(command);
+        EXPECT_EQ(killed.signal, SIGKILL) << killed.describe();
+    }
+    {
+        Command command = sending_on(receiver);
+        command.terminal = Terminal::err;
+        command.signals = {{"GB/s", SIGINT}};
+        const Finished stopped = run(command);
+        EXPECT_EQ(stopped.status, 0) << stopped.describe();
+        EXPECT_THAT(stopped.out, HasSubstr("ended early by a signal"));
+    }
+    // A killed sender is noticed by its connection: the next one may have to call again.
+    Finished last;
+    do
+        last = run(sending(receiver));
+    while (last.status == 3 && last.err.find("busy") != std::string::npos);
+    EXPECT_EQ(last.status, 0) << last.describe();
+    EXPECT_LE(open_files(receiver.process()), files);
+    EXPECT_LE(resident_kib(receiver.process()), memory + 16 * 1024);
+    receiver.signal(SIGINT);
+    const Finished& received = receiver.finish();
+    EXPECT_EQ(received.status, 0) << received.describe();
+    EXPECT_THAT(received.err, HasSubstr("has gone"));
+}
+
+TEST(SendRecv, CtrlCAtTheReceiverEndsBothInOrder) {
+    Receiver receiver;
+    Command command = sending_on(receiver);
+    command.terminal = Terminal::err;
+    std::optional<Finished> sent;
+    std::jthread sender([&] { sent = run(command); });
+    receiver.wait_for("sender 127.0.0.1:");
+    receiver.signal(SIGINT);
+    const Finished& received = receiver.finish();
+    sender.join();
+    EXPECT_EQ(received.status, 0) << received.describe();
+    EXPECT_NE(sent->status, 2) << sent->describe();
+    EXPECT_THAT(sent->out + sent->terminal,
+                ::testing::AnyOf(HasSubstr("ended early by the receiver: it was stopped there"),
+                                 HasSubstr("before anything was measured"),
+                                 HasSubstr("ended the stream")));
+}
+
+TEST(SendRecv, AReceiverThatIsKilledEndsTheSender) {
+    Receiver receiver;
+    Command command = sending_on(receiver);
+    command.terminal = Terminal::err;
+    std::optional<Finished> sent;
+    std::jthread sender([&] { sent = run(command); });
+    receiver.wait_for("sender 127.0.0.1:");
+    receiver.signal(SIGKILL);
+    sender.join();
+    EXPECT_EQ(sent->status, 1) << sent->describe();
+    EXPECT_THAT(sent->terminal, HasSubstr("gone"));
+}
+
+// Both ends wait for one another for a set time, not for ever.
+TEST(SendRecv, AStoppedReceiverIsGivenUp) {
+    Receiver receiver;
+    Command command = sending_on(receiver, {"--timeout", "1"});
+    std::optional<Finished> sent;
+    std::jthread sender([&] { sent = run(command); });
+    receiver.wait_for("sender 127.0.0.1:");
+    receiver.signal(SIGSTOP);
+    sender.join();
+    receiver.signal(SIGCONT);
+    EXPECT_EQ(sent->status, 1) << sent->describe();
+    EXPECT_EQ(receiver.finish().status, 1) << receiver.finish().describe();
+}
+
+// Whoever can reach the port may say anything.
+TEST(SendRecv, NonsenseOnThePortDisturbsNobody) {
+    Receiver receiver({"--keep"});
+    const std::size_t colon = receiver.address().rfind(':');
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    where.sin_port =
+        htons(static_cast<std::uint16_t>(std::stoi(receiver.address().substr(colon + 1))));
+    std::vector<UniqueFd> callers;
+    for (int i = 0; i < 200; ++i) {
+        UniqueFd caller(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        ASSERT_EQ(::connect(caller.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where),
+                  0);
+        const std::string says = i % 2 ? std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                                       : std::string(static_cast<std::size_t>(i), '\0');
+        [[maybe_unused]] const ssize_t sent =
+            ::send(caller.get(), says.data(), says.size(), MSG_NOSIGNAL);
+        if (i % 3 == 0)
+            callers.push_back(std::move(caller)); // and stays
+    }
+    const Finished sent = run(sending(receiver));
+    EXPECT_EQ(sent.status, 0) << sent.describe();
+    callers.clear();
+    receiver.signal(SIGTERM);
+    EXPECT_EQ(receiver.finish().status, 0) << receiver.finish().describe();
+}
+
+TEST(SendRecv, ASecondSenderIsToldThatTheReceiverIsBusy) {
+    Receiver receiver({"--keep"});
+    Command command = sending_on(receiver);
+    command.terminal = Terminal::err;
+    std::optional<Finished> first;
+    std::jthread sender([&] { first = run(command); });
+    receiver.wait_for("sender 127.0.0.1:");
+    const Finished second = run(sending(receiver));
+    EXPECT_EQ(second.status, 3) << second.describe();
+    EXPECT_THAT(second.err, HasSubstr("busy with another sender"));
+    receiver.signal(SIGINT);
+    sender.join();
+    EXPECT_EQ(receiver.finish().status, 0) << receiver.finish().describe();
+}
+
+TEST(SendRecv, RefusesInOneLineWithTheRightStatus) {
+    struct Case {
+        std::vector<std::string> arguments;
+        int status;
+        const char* says;
+    };
+    const Case cases[] = {
+        {{"send"}, 2, "receiver is required"},
+        {{"send", "a b"}, 2, "HOST, HOST:PORT"},
+        {{"send", "host:0x1"}, 2, "HOST, HOST:PORT"},
+        {{"send", "127.0.0.1:1", "--gpu", "none"}, 1, "Start the receiver there first"},
+        {{"send", "127.0.0.1:1", "--capture", "x.png"}, 2, "--capture"},
+        {{"send", "127.0.0.1:1", "--nic", "verbs"}, 3, "verbs"},
+        {{"recv", "--listen", "nowhere at all"}, 2, "ADDR:PORT"},
+        {{"recv", "--listen", "192.0.2.1:0"}, 3, "EADDRNOTAVAIL"},
+        {{"recv", "--memory", "0"}, 2, "--memory"},
+        {{"recv", "--timeout", "-1"}, 2, "--timeout"},
+        {{"recv", "--require", "gpu"}, 2, "heap or nic"},
+        {{"recv", "--require", "nic"}, 3, "a real nic is required"},
+        {{"recv", "--keep", "--json", "x.json"}, 2, "--keep"},
+        {{"recv", "--present", "tv"}, 2, "kms"},
+    };
+    for (const Case& wrong : cases) {
+        const Finished finished = run({.arguments = wrong.arguments});
+        EXPECT_EQ(finished.status, wrong.status) << finished.describe();
+        EXPECT_THAT(finished.err, HasSubstr(wrong.says));
+        EXPECT_EQ(std::count(finished.err.begin(), finished.err.end(), '\n'), 1)
+            << finished.describe();
+    }
+}
+
+} // namespace
+} // namespace clearframe::testing
