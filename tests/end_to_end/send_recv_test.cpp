@@ -1,4 +1,6 @@
 // clearframe send and clearframe recv: two processes, as their users start them.
+#include "core/unique_fd.h"
+#include "support/beside.h"
 #include "support/files.h"
 #include "support/pictures.h"
 #include "support/process.h"
@@ -13,10 +15,8 @@
 #include <unistd.h>
 
 #include <arpa/inet.h>
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <thread>
 
 namespace clearframe::testing {
@@ -26,81 +26,6 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-// A program that runs beside the test.
-class Beside {
-public:
-    // `shows`: what it prints once it is ready.
-    Beside(std::vector<std::string> arguments, std::string shows) {
-        Command command{.arguments = std::move(arguments)};
-        command.watch = [this, shows = std::move(shows)](const std::string& out, pid_t process) {
-            const std::lock_guard lock(mutex_);
-            process_ = process;
-            out_ = out;
-            if (out.find(shows) != std::string::npos)
-                ready_ = true;
-            news_.notify_all();
-        };
-        thread_ = std::jthread([this, command] {
-            Finished finished = run(command);
-            const std::lock_guard lock(mutex_);
-            finished_ = std::move(finished);
-            news_.notify_all();
-        });
-        std::unique_lock lock(mutex_);
-        news_.wait(lock, [this] { return ready_ || finished_; });
-    }
-
-    // What it has printed, once `text` is part of it, or it has ended.
-    std::string wait_for(const std::string& text) {
-        std::unique_lock lock(mutex_);
-        news_.wait(lock, [&] { return finished_ || out_.find(text) != std::string::npos; });
-        return out_;
-    }
-    void signal(int number) {
-        const std::lock_guard lock(mutex_);
-        if (!finished_)
-            ::kill(process_, number);
-    }
-    pid_t process() {
-        const std::lock_guard lock(mutex_);
-        return process_;
-    }
-    const Finished& finish() {
-        std::unique_lock lock(mutex_);
-        news_.wait(lock, [this] { return finished_.has_value(); });
-        return *finished_;
-    }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable news_;
-    std::string out_;
-    pid_t process_ = 0;
-    bool ready_ = false;
-    std::optional<Finished> finished_;
-    std::jthread thread_;
-};
-
-std::vector<std::string> with(std::vector<std::string> arguments,
-                              const std::vector<std::string>& more) {
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return arguments;
-}
-
-class Receiver : public Beside {
-public:
-    explicit Receiver(const std::vector<std::string>& options = {})
-        : Beside(with({"recv", "--listen", "127.0.0.1:0"}, options), "listening on ") {
-        const std::string out = wait_for("listening on ");
-        const std::size_t at = out.find("listening on ") + 13;
-        address_ = out.substr(at, out.find(' ', at) - at);
-    }
-    const std::string& address() const { return address_; } // "127.0.0.1:40123"
-
-private:
-    std::string address_;
-};
 
 const std::vector<std::string> small{"--size",  "320x200", "--gpu",    "none", "--frames", "40",
                                      "--block", "20",      "--warmup", "4",    "--verify", "full"};
@@ -133,8 +58,8 @@ std::size_t resident_kib(pid_t process) {
 }
 
 TEST(SendRecv, EveryPixelOfEveryFrameAtTheOtherEndAndNoneCopied) {
-    const TemporaryDirectory files;
-    const std::string record = (files.path() / "received.json").string();
+    const test::TemporaryDirectory files;
+    const std::string record = (files / "received.json").string();
     Receiver receiver({"--json", record});
     const Finished sent = run(sending(receiver, {"--json", "-"}));
     ASSERT_EQ(sent.status, 0) << sent.describe();
@@ -142,7 +67,7 @@ TEST(SendRecv, EveryPixelOfEveryFrameAtTheOtherEndAndNoneCopied) {
     ASSERT_EQ(received.status, 0) << received.describe();
 
     const nlohmann::json theirs = sent.json();
-    const nlohmann::json ours = nlohmann::json::parse(read_file(record));
+    const nlohmann::json ours = nlohmann::json::parse(test::read_file(record));
     EXPECT_EQ(theirs["role"], "sender");
     EXPECT_EQ(ours["role"], "receiver");
     EXPECT_EQ(theirs["peer"]["role"], "receiver");
@@ -194,15 +119,18 @@ TEST(SendRecv, ShowsFiguresAndWhatIsEmulatedAtBothEnds) {
 }
 
 TEST(SendRecv, RenderedFramesArriveAsTheyWereDrawn) {
-    const TemporaryDirectory files;
-    const std::string picture = (files.path() / "received.png").string();
+    const test::TemporaryDirectory files;
+    const std::string picture = (files / "received.png").string();
     Receiver receiver({"--capture", picture});
     const Finished sent = run({.arguments = {"send", receiver.address(), "--size", "320x200",
                                              "--scene", "test-card,noise", "--frames", "6",
                                              "--block", "6", "--warmup", "0", "--verify", "full"}});
     ASSERT_EQ(sent.status, 0) << sent.describe();
     ASSERT_EQ(receiver.finish().status, 0) << receiver.finish().describe();
-    EXPECT_EQ(read_png(picture).width, 320u);
+    const auto pixels = read_png(picture);
+    ASSERT_TRUE(pixels);
+    EXPECT_EQ(pixels->width, 320u);
+    EXPECT_EQ(pixels->height, 200u);
 }
 
 TEST(SendRecv, WhatWentWrongIsSaidAtBothEnds) {

@@ -1,0 +1,131 @@
+// clearframe send and recv in the guest: two processes, frames of the real heap, real verbs.
+#include "coco_guest/support.h"
+#include "support/beside.h"
+#include "support/files.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+namespace clearframe::guest {
+namespace {
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using testing::Finished;
+using ::testing::HasSubstr;
+using testing::Receiver;
+using testing::with;
+
+class SendRecvTest : public GuestTest {
+protected:
+    // Makes rxe0 afresh.
+    void make_device(const char* option = "") {
+        const std::string command = fmt::format("{} {} >&2", CLEARFRAME_SOFT_ROCE, option);
+        ASSERT_EQ(std::system(command.c_str()), 0) << command;
+    }
+
+    static Finished send(const Receiver& receiver, const std::vector<std::string>& more,
+                         const std::vector<std::filesystem::path>& preload) {
+        return testing::run(
+            {.arguments = with({"send", receiver.address(), "--nic", "verbs:device=rxe0",
+                                "--frames", "12", "--warmup", "2", "--block", "6", "--ring", "4",
+                                "--verify", "full", "--timeout", "60", "--json", "-"},
+                               more),
+             .preload = preload});
+    }
+
+    // The mission's whole chain, between two processes.
+    void expect_whole_chain() {
+        const BufferCount before = dma_bufs();
+        const test::TemporaryDirectory files;
+        const std::string record = (files / "received.json").string();
+        const std::vector<std::filesystem::path> preload{CLEARFRAME_RXE_REG_DMABUF};
+        Receiver receiver({"--nic", "verbs:device=rxe0", "--heap", "system_cc_shared", "--timeout",
+                           "60", "--json", record},
+                          preload);
+        const Finished sent = send(receiver,
+                                   {"--heap", "system_cc_shared", "--gpu", "llvmpipe", "--scene",
+                                    "waves", "--size", "320x200"},
+                                   preload);
+        const Finished& received = receiver.finish();
+        ASSERT_EQ(sent.status, 0) << sent.describe() << received.describe();
+        ASSERT_EQ(received.status, 0) << received.describe();
+        const json theirs = sent.json();
+        const json ours = json::parse(test::read_file(record));
+        for (const json& record_of : {theirs, ours}) {
+            EXPECT_EQ(record_of["parts"][0]["name"], "system_cc_shared");
+            EXPECT_EQ(record_of["parts"][0]["emulated"], false);
+            EXPECT_EQ(record_of["peer"]["parts"][0]["name"], "system_cc_shared");
+            ASSERT_EQ(record_of["results"].size(), 1u);
+            EXPECT_EQ(record_of["results"][0]["scene"], "waves");
+            for (const json& path : record_of["results"][0]["paths"]) {
+                SCOPED_TRACE(path.dump());
+                EXPECT_EQ(path["lost"], 0);
+                EXPECT_EQ(path["corrupt"], 0);
+                EXPECT_EQ(path["rejected"], 0);
+                EXPECT_EQ(path["verified_pixels"].get<std::uint64_t>(),
+                          path["frames"].get<std::uint64_t>() * 320 * 200);
+                const bool zero_copy = path["path"] == "zero-copy";
+                EXPECT_EQ(path["cpu_copied_bytes"] == 0, zero_copy);
+                EXPECT_EQ(path["same_buffer"], zero_copy);
+            }
+        }
+        EXPECT_THAT(theirs["emulated"].get<std::vector<std::string>>(),
+                    ElementsAre("gpu", "nic", "receiver nic"));
+        EXPECT_EQ(dma_bufs(), before);
+    }
+};
+
+TEST_F(SendRecvTest, FramesOfTheRealHeapTravelBetweenProcesses) {
+    make_device();
+    expect_whole_chain();
+}
+
+TEST_F(SendRecvTest, FramesOfTheRealHeapTravelWhereOrdinaryMemoryIsRefused) {
+    make_device("--bounce");
+    expect_whole_chain();
+}
+
+// The kernel ends a killed process's queue pair: the other end's work is flushed.
+TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
+    make_device();
+    const std::vector<std::string> endless{"--nic",     "verbs:device=rxe0",
+                                           "--heap",    "memfd",
+                                           "--gpu",     "none",
+                                           "--size",    "64x64",
+                                           "--ring",    "4",
+                                           "--seconds", "600"};
+    Receiver receiver(
+        {"--nic", "verbs:device=rxe0", "--heap", "memfd", "--keep", "--timeout", "60"});
+    {
+        testing::Command command{.arguments = with({"send", receiver.address()}, endless)};
+        command.terminal = testing::Terminal::err;
+        command.signals = {{"GB/s", SIGKILL}};
+        const Finished killed = testing::run(command);
+        EXPECT_EQ(killed.signal, SIGKILL) << killed.describe();
+    }
+    // It takes the next one.
+    const std::vector<std::string> small{"--heap", "memfd", "--gpu", "none", "--size", "64x64"};
+    Finished next;
+    do
+        next = send(receiver, small, {});
+    while (next.status == 3 && next.err.find("busy") != std::string::npos);
+    EXPECT_EQ(next.status, 0) << next.describe();
+
+    testing::Command command{.arguments = with({"send", receiver.address()}, endless)};
+    std::optional<Finished> sent;
+    std::jthread sender([&] { sent = testing::run(command); });
+    // The third one's line: its own port tells it from the others.
+    receiver.wait_for_times("sender 127.0.0.1:", 3);
+    receiver.signal(SIGKILL);
+    sender.join();
+    EXPECT_EQ(sent->status, 1) << sent->describe();
+}
+
+} // namespace
+} // namespace clearframe::guest
