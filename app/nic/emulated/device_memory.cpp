@@ -2,6 +2,8 @@
 
 #include "core/units.h"
 
+#include <algorithm>
+
 namespace clearframe {
 namespace {
 
@@ -17,14 +19,15 @@ std::byte* DeviceMemory::find(std::uint64_t at, std::uint64_t length) const noex
     return bytes.data() + (at - address);
 }
 
-std::shared_ptr<const DeviceMemory> RegionTable::add(Mapping mapping, RemoteAccess access) {
+std::shared_ptr<const DeviceMemory> RegionTable::add(Mapping mapping, RemoteAccess access,
+                                                     UniqueFd fd) {
     const std::size_t bytes = mapping.bytes().size();
     const std::uint32_t lkey = new_key();
     std::uint32_t rkey = new_key();
     while (rkey == lkey)
         rkey = new_key();
     auto memory = std::make_shared<const DeviceMemory>(
-        DeviceMemory{std::move(mapping), access, next_address_, lkey, rkey});
+        DeviceMemory{std::move(mapping), access, next_address_, lkey, rkey, std::move(fd)});
     next_address_ += align_up(bytes, guard) + guard;
     keys_.emplace(lkey, memory);
     keys_.emplace(rkey, memory);
@@ -44,6 +47,15 @@ std::shared_ptr<const DeviceMemory> RegionTable::find_local(std::uint32_t lkey) 
 std::shared_ptr<const DeviceMemory> RegionTable::find_remote(std::uint32_t rkey) const {
     const auto found = keys_.find(rkey);
     return found != keys_.end() && found->second->rkey == rkey ? found->second : nullptr;
+}
+
+std::vector<std::shared_ptr<const DeviceMemory>> RegionTable::writable() const {
+    std::vector<std::shared_ptr<const DeviceMemory>> all;
+    for (const auto& [key, memory] : keys_)
+        if (key == memory->rkey && memory->fd)
+            all.push_back(memory);
+    std::ranges::sort(all, {}, &DeviceMemory::address);
+    return all;
 }
 
 // Random, so that a key that is wrong, or another NIC's, hits nothing.

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/units.h"
 #include "nic/emulated/engine.h"
+#include "nic/emulated/handshake.h"
 
 #include <fmt/format.h>
 
@@ -25,7 +26,7 @@ public:
             Mapping(buffer.fd(), buffer.size(),
                     access == RemoteAccess::write ? Access::read_write : Access::read,
                     "NIC emulated: registering memory"),
-            access);
+            access, access == RemoteAccess::write ? buffer.duplicate() : UniqueFd());
         lkey_ = memory_->lkey;
         rkey_ = memory_->rkey;
         address_ = memory_->address;
@@ -43,8 +44,8 @@ private:
 class EmulatedEndpoint final : public Endpoint {
 public:
     EmulatedEndpoint(Engine& engine, std::shared_ptr<Connection> connection, std::size_t side,
-                     EndpointLimits limits)
-        : Endpoint(limits),
+                     std::uint32_t depth)
+        : Endpoint({.send_queue = depth, .receive_queue = depth, .max_message = max_message}),
           engine_(engine),
           connection_(std::move(connection)),
           queues_(connection_->ends[side]) {}
@@ -93,6 +94,35 @@ private:
     QueuePair& queues_;
 };
 
+// Throws Error for what makes no sense.
+std::uint32_t depth_for(std::uint32_t in_flight) {
+    if (in_flight == 0 || in_flight > most_in_flight)
+        throw Error(Failure::usage,
+                    fmt::format("NIC emulated: connecting with {} writes in flight", in_flight), {},
+                    fmt::format("It can have from 1 to {}", most_in_flight));
+    return std::max(in_flight, least_in_flight);
+}
+
+class EmulatedListener final : public Listener {
+public:
+    explicit EmulatedListener(Engine& engine)
+        : engine_(engine), socket_(emulated::listen_at_random_name(address_)) {}
+
+    std::unique_ptr<Endpoint> accept(const ConnectionKey& key, std::uint32_t in_flight,
+                                     const Patience& patience) override {
+        const std::uint32_t depth = depth_for(in_flight);
+        return std::make_unique<EmulatedEndpoint>(
+            engine_,
+            engine_.connect(
+                depth, emulated::accept_peer(socket_.get(), key, engine_.writable(), patience)),
+            0, depth);
+    }
+
+private:
+    Engine& engine_;
+    UniqueFd socket_;
+};
+
 class EmulatedNic final : public Nic {
 public:
     explicit EmulatedNic(const EmulatedNicOptions& options)
@@ -114,26 +144,27 @@ public:
     }
 
     EndpointPair connect_within(std::uint32_t in_flight) override {
-        if (in_flight == 0 || in_flight > most_in_flight)
-            throw Error(Failure::usage,
-                        fmt::format("NIC emulated: connecting with {} writes in flight", in_flight),
-                        {}, fmt::format("It can have from 1 to {}", most_in_flight));
-        const std::uint32_t depth = std::max(in_flight, least_in_flight);
-        const EndpointLimits limits{
-            .send_queue = depth, .receive_queue = depth, .max_message = max_message};
+        const std::uint32_t depth = depth_for(in_flight);
         const auto connection = engine_.connect(depth);
         EndpointPair pair;
-        pair.sender = std::make_unique<EmulatedEndpoint>(engine_, connection, 0, limits);
-        pair.receiver = std::make_unique<EmulatedEndpoint>(engine_, connection, 1, limits);
+        pair.sender = std::make_unique<EmulatedEndpoint>(engine_, connection, 0, depth);
+        pair.receiver = std::make_unique<EmulatedEndpoint>(engine_, connection, 1, depth);
         return pair;
     }
 
     std::unique_ptr<Listener> listen() override {
-        throw Error(Failure::unavailable, "NIC emulated: listening", "not implemented", {});
+        return std::make_unique<EmulatedListener>(engine_);
     }
-    std::unique_ptr<Endpoint> connect_to(std::string_view, const ConnectionKey&, std::uint32_t,
-                                         const Patience&) override {
-        throw Error(Failure::unavailable, "NIC emulated: connecting", "not implemented", {});
+
+    std::unique_ptr<Endpoint> connect_to(std::string_view address, const ConnectionKey& key,
+                                         std::uint32_t in_flight,
+                                         const Patience& patience) override {
+        const std::uint32_t depth = depth_for(in_flight);
+        return std::make_unique<EmulatedEndpoint>(
+            engine_,
+            engine_.connect(depth,
+                            emulated::connect_to_peer(address, key, engine_.writable(), patience)),
+            0, depth);
     }
 
     double plain_gbytes_per_s(std::span<const MemoryRegion* const> source,

@@ -1,11 +1,15 @@
 #include "nic/emulated/engine.h"
 
+#include "core/error.h"
 #include "core/thread.h"
 #include "core/units.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <system_error>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,6 +19,8 @@ namespace {
 
 // Between two of these the engine looks up from a long write.
 constexpr std::size_t chunk = 256 * KiB;
+// For a peer in another process to answer, which takes it some microseconds if it runs.
+constexpr std::chrono::seconds peer_time{1};
 
 } // namespace
 
@@ -22,7 +28,10 @@ Engine::Engine(const EmulatedNicOptions& options)
     : options_(options),
       latency_(options.latency_ns),
       copy_(streaming_copy().copy),
-      link_(options.gbits_per_s) {
+      link_(options.gbits_per_s),
+      bell_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (!bell_)
+        throw_errno(errno, "NIC emulated: eventfd", "Raise the limit of open files: ulimit -n");
     thread_ = start_thread(thread_name, [this] { run(); });
     pthread_getcpuclockid(thread_.native_handle(), &cpu_clock_);
 }
@@ -32,18 +41,26 @@ Engine::~Engine() {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
     }
-    work_.notify_one();
+    ring();
     thread_.join();
 }
 
-Engine::Memory Engine::register_memory(Mapping mapping, RemoteAccess access) {
+Engine::Memory Engine::register_memory(Mapping mapping, RemoteAccess access, UniqueFd fd) {
     const std::lock_guard lock(mutex_);
-    return regions_.add(std::move(mapping), access);
+    return regions_.add(std::move(mapping), access, std::move(fd));
 }
 
 void Engine::deregister_memory(const DeviceMemory& memory) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     regions_.remove(memory);
+    for (const auto& connection : connections_)
+        if (connection->peer)
+            connection->peer->revoke(memory.rkey);
+    settled_.wait_for(lock, peer_time, [&] {
+        return std::ranges::none_of(connections_, [&](const auto& connection) {
+            return connection->peer && connection->peer->is_revoking(memory.rkey);
+        });
+    });
 }
 
 Engine::Memory Engine::find_local(std::uint32_t lkey) const {
@@ -58,9 +75,33 @@ Engine::Memory Engine::find_remote(std::uint32_t rkey) const {
 
 std::shared_ptr<Connection> Engine::connect(std::uint32_t depth) {
     const std::lock_guard lock(mutex_);
-    connections_.push_back(std::make_shared<Connection>(depth, options_, ends_made_));
-    ends_made_ += 2;
-    return connections_.back();
+    const auto connection = std::make_shared<Connection>();
+    for (int i = 0; i < 2; ++i)
+        connection->ends.emplace_back(depth, FaultSource(options_, ends_made_++));
+    connections_.push_back(connection);
+    return connection;
+}
+
+std::shared_ptr<Connection> Engine::connect(std::uint32_t depth, emulated::Acquaintance peer) {
+    std::unique_lock lock(mutex_);
+    const auto connection = std::make_shared<Connection>();
+    connection->ends.emplace_back(depth, FaultSource(options_, ends_made_++));
+    const std::vector<std::uint32_t> told = peer.told;
+    connection->peer =
+        std::make_unique<emulated::Peer>(std::move(peer), connection->ends[0], depth);
+    connections_.push_back(connection);
+    // What has been deregistered since the peer was told of it.
+    for (const std::uint32_t rkey : told)
+        if (!regions_.find_remote(rkey))
+            connection->peer->revoke(rkey);
+    lock.unlock();
+    ring(); // it has one more to listen to
+    return connection;
+}
+
+std::vector<Engine::Memory> Engine::writable() const {
+    const std::lock_guard lock(mutex_);
+    return regions_.writable();
 }
 
 void Engine::close(Connection& connection, QueuePair& end) {
@@ -68,17 +109,37 @@ void Engine::close(Connection& connection, QueuePair& end) {
     end.close();
     connection.ended = true;
     settled_.wait(lock, [&] { return current_ != &connection; });
-    std::erase_if(connections_, [&](const auto& other) {
-        return other.get() == &connection && connection.ends[0].is_closed() &&
-               connection.ends[1].is_closed();
-    });
+    if (connection.peer)
+        leave(lock, *connection.peer);
+    else if (QueuePair& other = *connection.other(end); !other.is_closed())
+        other.lose_peer(due_time());
+    if (std::ranges::all_of(connection.ends, &QueuePair::is_closed))
+        std::erase_if(connections_, [&](const auto& other) { return other.get() == &connection; });
+    lock.unlock();
+    ring(); // the other end has something to show
+}
+
+// Nothing of the connection moves here any more. Sees to it that nothing does on the other side.
+void Engine::leave(std::unique_lock<std::mutex>& lock, emulated::Peer& peer) {
+    {
+        const emulated::PeerMemory unmapped = peer.take_memory();
+        lock.unlock();
+    }
+    lock.lock();
+    peer.hang_up();
+    settled_.wait_for(lock, peer_time, [&] { return peer.is_gone(); });
 }
 
 void Engine::wake(std::unique_lock<std::mutex>& lock) {
     const bool asleep = std::exchange(idle_, false);
     lock.unlock();
     if (asleep)
-        work_.notify_one();
+        ring();
+}
+
+void Engine::ring() {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(bell_.get(), &one, sizeof(one));
 }
 
 double Engine::plain_gbytes_per_s(std::span<const Memory> source, std::span<const Memory> target,
@@ -87,7 +148,7 @@ double Engine::plain_gbytes_per_s(std::span<const Memory> source, std::span<cons
     settled_.wait(lock, [&] { return !plain_; });
     PlainRun plain{.source = source, .target = target, .duration = duration};
     plain_ = &plain;
-    work_.notify_one();
+    ring();
     settled_.wait(lock, [&] { return plain.done; });
     return plain.gbytes_per_s;
 }
@@ -99,6 +160,8 @@ void Engine::run() {
     ::prctl(PR_SET_TIMERSLACK, 1UL);
     std::unique_lock lock(mutex_);
     while (!stopping_) {
+        serve_peers();
+        give_up_remains(lock);
         publish(false);
         if (plain_) {
             run_plain(lock);
@@ -140,16 +203,18 @@ bool Engine::begin_transfer(Transfer& transfer) {
 }
 
 bool Engine::take_work(Transfer& transfer) {
-    const std::size_t ends = 2 * connections_.size();
-    for (std::size_t turn = 0; turn < ends; ++turn) {
-        const std::size_t index = (next_end_ + turn) % ends;
+    const std::size_t turns = 2 * connections_.size(); // two ends each, or one and none
+    for (std::size_t turn = 0; turn < turns; ++turn) {
+        const std::size_t index = (next_end_ + turn) % turns;
         Connection& connection = *connections_[index / 2];
+        if (index % 2 >= connection.ends.size())
+            continue;
         QueuePair& from = connection.ends[index % 2];
-        if (!from.has_send())
+        if (!connection.may_send(from))
             continue;
         transfer.connection = &connection;
         transfer.from = &from;
-        transfer.to = &connection.ends[1 - index % 2];
+        transfer.to = connection.other(from);
         transfer.work = from.take_send();
         next_end_ = index + 1;
         return true;
@@ -159,9 +224,10 @@ bool Engine::take_work(Transfer& transfer) {
 
 WcStatus Engine::check(Transfer& transfer) const {
     const Work& work = transfer.work;
-    if (transfer.from->is_broken())
+    const emulated::Peer* const peer = transfer.connection->peer.get();
+    if (transfer.from->is_broken() || (peer && peer->is_broken()))
         return WcStatus::flushed;
-    if (transfer.to->is_closed())
+    if (transfer.connection->ended)
         return WcStatus::retry_exceeded;
     const std::byte* read = nullptr;
     if (work.length > 0) {
@@ -170,14 +236,14 @@ WcStatus Engine::check(Transfer& transfer) const {
             read = transfer.source->find(work.local_address, work.length);
         if (!read)
             return WcStatus::local_protection_error;
-        transfer.target = regions_.find_remote(work.rkey);
+        transfer.target = peer ? peer->find(work.rkey) : regions_.find_remote(work.rkey);
         if (!transfer.target || transfer.target->access != RemoteAccess::write)
             return WcStatus::remote_access_error;
         transfer.write = transfer.target->find(work.remote_address, work.length);
         if (!transfer.write)
             return WcStatus::remote_access_error;
     }
-    if (work.immediate && !transfer.to->has_receive())
+    if (work.immediate && transfer.to && !transfer.to->has_receive())
         return WcStatus::receiver_not_ready;
     transfer.read = {read, work.length};
     return WcStatus::success;
@@ -200,8 +266,9 @@ void Engine::strike(Transfer& transfer) {
 void Engine::move_bytes(const Transfer& transfer) {
     const std::size_t bytes = transfer.read.size();
     for (std::size_t done = 0; done < bytes && !transfer.connection->ended; done += chunk) {
-        if (done > 0 && now() >= next_event_) {
+        if (done > 0 && (has_peers_ || now() >= next_event_)) {
             std::unique_lock lock(mutex_);
+            serve_peers();
             publish(false);
             wake_waiters(lock);
         }
@@ -216,22 +283,59 @@ void Engine::finish_transfer(Transfer& transfer) {
     const Nanoseconds due = std::max(transfer.link_end, now()) + latency_;
     if (transfer.status == WcStatus::success && transfer.connection->ended)
         transfer.status = WcStatus::retry_exceeded;
+    std::optional<emulated::Arrival> arrival;
     if (transfer.status == WcStatus::success && work.immediate && !transfer.has(NicFault::drop)) {
         // Never 0: it is what the right value is changed by.
         const std::uint32_t error =
             transfer.fault ? static_cast<std::uint32_t>(transfer.fault->random) | 1 : 0;
-        transfer.to->complete_receive(
-            transfer.has(NicFault::wrong_length) ? work.length ^ error : work.length,
-            transfer.has(NicFault::wrong_immediate) ? *work.immediate ^ error : *work.immediate,
-            due);
+        arrival = {transfer.has(NicFault::wrong_length) ? work.length ^ error : work.length,
+                   transfer.has(NicFault::wrong_immediate) ? *work.immediate ^ error
+                                                           : *work.immediate};
     }
-    transfer.from->complete_send(work, transfer.status, due);
-    if (transfer.status != WcStatus::success)
-        for (QueuePair& end : transfer.connection->ends)
-            end.break_down(due);
+    if (emulated::Peer* const peer = transfer.connection->peer.get()) {
+        peer->finish(work, transfer.status, due, arrival);
+        transfer.target.reset(); // who closes the connection unmaps it
+    } else {
+        if (arrival)
+            transfer.to->complete_receive(arrival->byte_len, arrival->immediate, due);
+        transfer.from->complete_send(work, transfer.status, due);
+        if (transfer.status != WcStatus::success)
+            for (QueuePair& end : transfer.connection->ends)
+                end.break_down(due);
+    }
     current_ = nullptr;
     if (transfer.connection->ended)
         settled_.notify_all();
+}
+
+// Takes what peers in other processes have said.
+void Engine::serve_peers() {
+    has_peers_ = false;
+    bool settled = false;
+    for (const auto& connection : connections_) {
+        emulated::Peer* const peer = connection->peer.get();
+        if (!peer || peer->is_gone())
+            continue;
+        has_peers_ = true;
+        settled |= peer->serve(stalled_, due_time());
+        if (peer->is_gone())
+            connection->ended = true;
+    }
+    if (settled)
+        settled_.notify_all();
+}
+
+// Unmaps what is not to be written any more, and lets the peers know. Nothing moves now.
+void Engine::give_up_remains(std::unique_lock<std::mutex>& lock) {
+    for (const auto& connection : connections_)
+        if (connection->peer)
+            if (auto remains = connection->peer->take_remains())
+                remains_.push_back(std::move(*remains));
+    if (remains_.empty())
+        return;
+    lock.unlock();
+    remains_.clear();
+    lock.lock();
 }
 
 void Engine::run_plain(std::unique_lock<std::mutex>& lock) {
@@ -278,16 +382,27 @@ void Engine::wake_waiters(std::unique_lock<std::mutex>& lock) {
 
 void Engine::sleep(std::unique_lock<std::mutex>& lock) {
     const auto has_work = [](const auto& connection) {
-        return connection->ends[0].has_send() || connection->ends[1].has_send();
+        return std::ranges::any_of(connection->ends,
+                                   [&](const QueuePair& end) { return connection->may_send(end); });
     };
     // Work that is there and not begun waits for the link: more of it is no reason to wake up.
     idle_ = stalled_ || std::none_of(connections_.begin(), connections_.end(), has_work);
     const Nanoseconds until = idle_ ? next_event_ : std::min(next_event_, link_.free_at());
-    if (until == QueuePair::never)
-        work_.wait(lock);
-    else
-        work_.wait_until(lock,
-                         std::chrono::steady_clock::time_point{std::chrono::nanoseconds(until)});
+    polled_.clear();
+    polled_.push_back({bell_.get(), POLLIN, 0});
+    for (const auto& connection : connections_)
+        if (connection->peer && !connection->peer->is_gone())
+            polled_.push_back({connection->peer->fd(), POLLIN, 0});
+    lock.unlock();
+    const Nanoseconds left = std::max<Nanoseconds>(until - now(), 0);
+    const timespec timeout{static_cast<time_t>(left / 1'000'000'000),
+                           static_cast<long>(left % 1'000'000'000)};
+    ::ppoll(polled_.data(), polled_.size(), until == QueuePair::never ? nullptr : &timeout,
+            nullptr);
+    std::uint64_t rings = 0;
+    if (polled_[0].revents != 0) [[maybe_unused]]
+        const ssize_t got = ::read(bell_.get(), &rings, sizeof(rings));
+    lock.lock();
     idle_ = false;
 }
 

@@ -5,28 +5,37 @@
 #include "nic/emulated/device_memory.h"
 #include "nic/emulated/link.h"
 #include "nic/emulated/options.h"
+#include "nic/emulated/peer.h"
 #include "nic/emulated/queue_pair.h"
 
-#include <array>
+#include <poll.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
 
 namespace clearframe {
 
-// Two ends that write to each other. Under the engine's mutex, but for `ended`.
+// Ends that write to each other. Under the engine's mutex, but for `ended`.
 struct Connection {
-    Connection(std::uint32_t depth, const EmulatedNicOptions& options, std::uint64_t stream)
-        : ends{QueuePair(depth, FaultSource(options, stream)),
-               QueuePair(depth, FaultSource(options, stream + 1))} {}
+    std::deque<QueuePair> ends;           // both; or one, whose other is `peer`
+    std::unique_ptr<emulated::Peer> peer; // in another process; null where both ends are here
+    std::atomic<bool> ended{false};       // an end is closed: nothing moves any more
 
-    std::array<QueuePair, 2> ends;
-    std::atomic<bool> ended{false}; // an end is closed: nothing moves any more
+    // What the writes of `end` go to, if that is here.
+    QueuePair* other(const QueuePair& end) {
+        return peer ? nullptr : &ends[&end == &ends[0] ? 1 : 0];
+    }
+    bool may_send(const QueuePair& end) const {
+        return end.has_send() && (!peer || peer->has_room());
+    }
 };
 
 // Serves all connections of one NIC, one write at a time, taking one from each end in turn. Holds
@@ -42,15 +51,21 @@ public:
     explicit Engine(const EmulatedNicOptions& options);
     ~Engine();
 
-    Memory register_memory(Mapping mapping, RemoteAccess access);
-    // Work under way ends on the memory that it began with; what is still queued will fail.
+    Memory register_memory(Mapping mapping, RemoteAccess access, UniqueFd fd);
+    // Work under way ends on the memory that it began with; what is still queued will fail. Blocks
+    // until peers in other processes know, for a second at most.
     void deregister_memory(const DeviceMemory& memory);
     Memory find_local(std::uint32_t lkey) const; // null if there is none
     Memory find_remote(std::uint32_t rkey) const;
 
+    // What a peer in another process is to be let write.
+    std::vector<Memory> writable() const;
+
     std::shared_ptr<Connection> connect(std::uint32_t depth);
+    std::shared_ptr<Connection> connect(std::uint32_t depth, emulated::Acquaintance peer);
     // Closes one end. When this returns, the connection moves no byte any more. Blocks for a
-    // fraction of a millisecond.
+    // fraction of a millisecond; for a second where a peer in another process lives and does not
+    // answer: it is then not known to be at rest.
     void close(Connection& connection, QueuePair& end);
 
     // For the calls of QueuePair.
@@ -74,7 +89,7 @@ private:
     struct Transfer {
         Connection* connection = nullptr;
         QueuePair* from = nullptr;
-        QueuePair* to = nullptr;
+        QueuePair* to = nullptr; // null: the connection's peer
         Work work;
         WcStatus status = WcStatus::success;
         std::optional<FaultSource::Strike> fault;
@@ -99,6 +114,10 @@ private:
     void strike(Transfer& transfer);
     void move_bytes(const Transfer& transfer);
     void finish_transfer(Transfer& transfer);
+    void serve_peers();
+    void give_up_remains(std::unique_lock<std::mutex>& lock);
+    void leave(std::unique_lock<std::mutex>& lock, emulated::Peer& peer);
+    void ring();
     void run_plain(std::unique_lock<std::mutex>& lock);
     void publish(bool quiet);
     void wake_waiters(std::unique_lock<std::mutex>& lock);
@@ -119,12 +138,16 @@ private:
     bool stalled_ = false;
     bool stopping_ = false;
     bool idle_ = false;               // asleep until there is work
-    std::condition_variable work_;    // for the thread
-    std::condition_variable settled_; // current_ or plain_ has ended
+    std::condition_variable settled_; // current_, plain_ or what a peer was asked has ended
 
     // The thread's own.
     std::vector<std::shared_ptr<QueuePair>> woken_; // to be woken once the mutex is free
     Nanoseconds next_event_ = QueuePair::never;     // when publish() has something to do next
+    bool has_peers_ = false;
+    std::vector<emulated::Peer::Remains> remains_;
+    std::vector<pollfd> polled_;
+
+    UniqueFd bell_; // an eventfd: wakes the thread
 
     std::jthread thread_;
     clockid_t cpu_clock_{};

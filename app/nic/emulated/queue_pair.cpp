@@ -53,7 +53,7 @@ void QueuePair::post_receives(std::uint32_t count, Nanoseconds due) {
                     {}, {});
     receives_ += count;
     receives_held_ += count;
-    if (broken_)
+    if (lost_)
         flush_receives(due);
 }
 
@@ -127,6 +127,14 @@ void QueuePair::complete_receive(std::uint32_t byte_len, std::uint32_t immediate
 
 void QueuePair::break_down(Nanoseconds due) {
     broken_ = true;
+    lose_peer(due);
+}
+
+void QueuePair::lose_peer(Nanoseconds due) {
+    lost_ = true;
+    // A peer's word for when something shows must not hold up that it has failed.
+    for (std::size_t i = shown_; i < outcomes_.size(); ++i)
+        outcomes_[i].due = std::min(outcomes_[i].due, due);
     flush_receives(due);
 }
 

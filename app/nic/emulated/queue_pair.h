@@ -62,7 +62,10 @@ public:
     void complete_send(const Work& work, WcStatus status, Nanoseconds due);
     void complete_receive(std::uint32_t byte_len, std::uint32_t immediate, Nanoseconds due);
     // Enters the error state: flushes the receives. The engine flushes the sends as it takes them.
+    // What is complete and has not shown yet shows by `due`, too.
     void break_down(Nanoseconds due);
+    // The other end has gone: nothing is received any more. The next send will fail.
+    void lose_peer(Nanoseconds due);
 
     // Shows what is due by `time`. True when the waiting thread is to be woken, by the caller:
     // `quiet` or not woken for a while. Waking it for every one of many small writes would cost
@@ -84,7 +87,7 @@ private:
     };
 
     void flush_receives(Nanoseconds due);
-    bool has_wanted() const { return shown_ >= wanted_ || (broken_ && shown_ > 0); }
+    bool has_wanted() const { return shown_ >= wanted_ || (lost_ && shown_ > 0); }
 
     std::uint32_t depth_;
     FixedQueue<Work> sends_;       // not yet taken by the engine
@@ -96,6 +99,7 @@ private:
     std::uint32_t receives_held_ = 0;
 
     bool broken_ = false;
+    bool lost_ = false; // broken, or the peer has gone
     bool failure_polled_ = false;
     bool closed_ = false;
     bool cancelled_ = false;

@@ -1,0 +1,64 @@
+// The fixture of what every NIC promises.
+#pragma once
+
+#include "unit/nic/support.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace clearframe::test {
+
+inline constexpr std::size_t KB = 1024;
+
+// How two ends come to be connected.
+enum class Joined {
+    within, // connect_within()
+    listed, // listen() on one NIC and connect_to() on another of its kind
+};
+
+struct Setup {
+    const char* nic; // as open_nic() takes it
+    Joined joined;
+};
+
+// The NIC, or nothing and why this machine has none. Throws where it should have one.
+std::unique_ptr<Nic> open_for_test(const char* specification, std::string& refusal);
+
+// The sender's end is of `from`, the receiver's of `to`. Throws Error.
+EndpointPair connect_listed(Nic& from, Nic& to, std::uint32_t in_flight);
+
+class NicContract : public testing::TestWithParam<Setup> {
+protected:
+    void SetUp() override;
+
+    // The receiver's NIC: the sender's too, or another one.
+    Nic& far_nic() { return far_nic_ ? *far_nic_ : *nic_; }
+    RegisteredBuffer make_source(std::size_t bytes) { return buffers_.source(*nic_, bytes); }
+    RegisteredBuffer make_target(std::size_t bytes) { return buffers_.target(far_nic(), bytes); }
+
+    void connect(std::uint32_t in_flight = 64) {
+        ends_ = {};
+        ends_ = connect_another(in_flight);
+    }
+    EndpointPair connect_another(std::uint32_t in_flight);
+    Endpoint& sender() { return *ends_.sender; }
+    Endpoint& receiver() { return *ends_.receiver; }
+
+    // As a region of this NIC, but one that it does not know.
+    RegisteredBuffer source_of_another_nic(std::size_t bytes);
+
+    bool is_emulated() const { return nic_->info().emulated; }
+    // That very status; soft-RoCE says "flushed" of some writes that it refuses.
+    testing::Matcher<WcStatus> fails_with(WcStatus status) const;
+
+    Buffers buffers_;
+    std::unique_ptr<Nic> nic_, far_nic_, other_nic_;
+    EndpointPair ends_;
+};
+
+} // namespace clearframe::test
