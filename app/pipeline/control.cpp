@@ -109,6 +109,11 @@ void refuse(ControlConnection& connection, const Rejection& rejection) noexcept 
     connection.close_kindly();
 }
 
+Rejection busy() {
+    return {.mismatch = {},
+            .advice = "It is busy with another sender: try again when that has ended"};
+}
+
 } // namespace
 
 std::string HostPort::text() const {
@@ -263,7 +268,7 @@ ControlListener::ControlListener(const HostPort& at) {
     const int on = 1;
     if (!socket_ || ::setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         ::bind(socket_.get(), address.ai_addr, address.ai_addrlen) != 0 ||
-        ::listen(socket_.get(), 16) != 0) {
+        ::listen(socket_.get(), 128) != 0) {
         const int error = errno;
         throw_errno(error, what,
                     error == EADDRINUSE      ? "Another program listens there: take another port"
@@ -328,8 +333,13 @@ std::optional<ControlListener::Caller> ControlListener::wait(const Event& cancel
                 wrong = Mismatch{"message", "a hello", "another one"};
             else if (received == Received::message) {
                 Decoded<Hello> hello = decode_hello(message.payload);
-                if (auto* const good = std::get_if<Hello>(&hello))
-                    return Caller{std::move(connection), std::move(*good)};
+                if (auto* const good = std::get_if<Hello>(&hello)) {
+                    Caller caller{std::move(connection), std::move(*good)};
+                    callers.erase(callers.begin() + static_cast<std::ptrdiff_t>(i));
+                    for (Waiting& other : callers)
+                        refuse(other.connection, busy());
+                    return caller;
+                }
                 wrong = std::get<Mismatch>(hello);
             }
             if (wrong)
@@ -339,7 +349,7 @@ std::optional<ControlListener::Caller> ControlListener::wait(const Event& cancel
             else
                 ++i;
         }
-        if (auto connection = accept()) {
+        while (auto connection = accept()) {
             if (callers.size() == most_callers)
                 callers.erase(callers.begin());
             callers.push_back({std::move(*connection), now() + hello_time});
@@ -355,9 +365,7 @@ ControlListener::Busy::Busy(ControlListener& listener)
           try {
               while (wait() != Received::cancelled)
                   if (auto caller = listener.accept())
-                      refuse(*caller, {.mismatch = {},
-                                       .advice = "It is busy with another sender: try again when "
-                                                 "that has ended"});
+                      refuse(*caller, busy());
           } catch (const Error&) {
               // Out of descriptors: callers wait in the kernel's queue.
           }

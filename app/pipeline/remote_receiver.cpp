@@ -198,7 +198,9 @@ bool RemoteReceiver::handle(const ControlMessage& message) {
         finish(must(decode_end(message.payload)));
         return true;
     case ControlType::bye:
-        must(decode_bye(message.payload));
+        if (const std::string reason = must(decode_bye(message.payload)).reason; !reason.empty())
+            throw Error(Failure::run, fmt::format("the sender {} ended the stream", sender()),
+                        reason, "See what it says there");
         return false;
     default:
         break_rules({"message", "begin, end or bye",

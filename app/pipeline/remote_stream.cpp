@@ -80,7 +80,7 @@ RemoteStream::RemoteStream(const SessionOptions& options, const SessionParts& pa
 
 RemoteStream::~RemoteStream() {
     leaving_ = true;
-    control_.send_now(encode(Bye{}));
+    control_.send_now(encode(Bye{.reason = failed_ ? "its run failed" : ""}));
     ::shutdown(control_.fd(), SHUT_RDWR);
     listener_.join();
     endpoint_.reset();
@@ -202,6 +202,7 @@ void RemoteStream::set_scene(Scene scene) {
 void RemoteStream::run_block(std::size_t path, const BlockPlan& plan, SendMeter& sent,
                              ReceiveMeter& received) {
     const std::uint32_t block = blocks_++;
+    failed_ = true; // unless this returns
     say(encode(Begin{.block = block,
                      .path = static_cast<std::uint32_t>(path),
                      .scene = scene_,
@@ -235,6 +236,7 @@ void RemoteStream::run_block(std::size_t path, const BlockPlan& plan, SendMeter&
     received.copied_bytes.add(result.copied_bytes);
     received.cpu_ns.add(result.cpu_ns);
     received.cpu_copy_ns.add(result.cpu_copy_ns);
+    failed_ = false;
 }
 
 // The NIC's plain transfer goes where the frames go; the CPU's plain copy stays on this host.
@@ -249,6 +251,7 @@ LimitProbe RemoteStream::make_limit_probe() {
             {.address = slot.address, .length = hello_.layout.bytes, .rkey = slot.rkey});
     return LimitProbe(
         [this, from = first.regions(), to = std::move(target)](Nanoseconds duration) {
+            send_->drain();
             return plain_writes(*endpoint_, from, to, duration);
         },
         first.slots(), copy_target_, hello_.layout.bytes);

@@ -31,7 +31,7 @@ public:
     // or what Session throws.
     RemoteStream(const SessionOptions& options, const SessionParts& parts,
                  const Introduction& introduction, ControlConnection control, const Event& cancel);
-    ~RemoteStream() override; // says good-bye
+    ~RemoteStream() override; // says good-bye, and whether all went well
     RemoteStream(const RemoteStream&) = delete;
     RemoteStream& operator=(const RemoteStream&) = delete;
 
@@ -67,6 +67,7 @@ private:
     std::optional<SendEnd> send_;
     std::unique_ptr<Endpoint> endpoint_; // goes before the memory that it moves
     std::uint32_t blocks_ = 0;
+    bool failed_ = false; // a block did not come to rest
     Scene scene_ = Scene::none;
     std::vector<DmaBuf> copy_target_; // of the limits' plain copy
 

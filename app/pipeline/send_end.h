@@ -26,6 +26,7 @@ public:
     // `credited`: where the credits of a receiver on another host are counted; or null.
     void run_block(std::size_t path, const BlockPlan& plan, SendMeter& sent,
                    ReceiveMeter* credited = nullptr);
+    void drain() { sender_.drain(); }
     void stop() noexcept { sender_.stop(); }
     bool stopped() const noexcept { return sender_.stopped(); }
     bool same_buffer(std::size_t path) const;

@@ -147,6 +147,21 @@ void Sender::post_end() {
     request.wr_id = WriteTag{.control = true}.encode();
     request.immediate = Immediate::of(Message::end, 0, next_sequence_).encode();
     end_posted_ = endpoint_.post({&request, 1}) == 1;
+    end_completed_ = !end_posted_;
+}
+
+// A block is at rest once its frames are: the completion of the write that told its end may be
+// left.
+void Sender::drain() {
+    while (!end_completed_) {
+        await_completions(1);
+        const std::size_t count = endpoint_.poll(completions_);
+        for (const Completion& completion : std::span(completions_).first(count)) {
+            check_status(completion);
+            end_completed_ |= completion.opcode == WcOpcode::rdma_write &&
+                              WriteTag::decode(completion.wr_id).control;
+        }
+    }
 }
 
 void Sender::reap(Lane& lane) {
@@ -187,8 +202,10 @@ void Sender::check_status(const Completion& completion) const {
 
 void Sender::write_completed(Lane& lane, const Completion& completion) {
     const WriteTag tag = WriteTag::decode(completion.wr_id);
-    if (tag.control)
+    if (tag.control) {
+        end_completed_ = true;
         return;
+    }
     if (tag.remote_slot >= remotes_.size() || !remotes_[tag.remote_slot].busy ||
         remotes_[tag.remote_slot].generation != tag.generation) {
         lane.meter.stale_completions.add();
@@ -267,7 +284,11 @@ void Sender::sleep(Lane& lane, Waits waits) {
         return;
     }
     lane.meter.blocked_waits.add();
-    switch (endpoint_.wait(patience_, worth_waking_for())) {
+    await_completions(worth_waking_for());
+}
+
+void Sender::await_completions(std::uint32_t at_least) {
+    switch (endpoint_.wait(patience_, at_least)) {
     case WaitResult::ready:
         return;
     case WaitResult::cancelled:

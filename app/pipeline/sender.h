@@ -45,6 +45,10 @@ public:
     // Throws Error: GPU or NIC failed, nothing moved for `patience`, the peer breaks the rules.
     void run_block(Lane lane, const BlockPlan& plan);
 
+    // Between blocks: waits until nothing at all is under way, so that the endpoint is free for
+    // other work. Throws Error as run_block() does.
+    void drain();
+
     // Ends the present block early and makes later ones empty. Thread-safe; a signal handler may
     // call it.
     void stop() noexcept { stopped_.store(true, std::memory_order_relaxed); }
@@ -81,6 +85,7 @@ private:
     Waits post_frames(Lane& lane);
     void reap(Lane& lane);
     void sleep(Lane& lane, Waits waits);
+    void await_completions(std::uint32_t at_least);
     std::uint32_t worth_waking_for() const;
 
     bool aim(Drawn& frame);
@@ -100,6 +105,7 @@ private:
     std::uint64_t begun_in_block_ = 0;
     bool all_begun_ = false; // no more frames in this block
     bool end_posted_ = false;
+    bool end_completed_ = true; // of the last block that posted it
     std::atomic<bool> stopped_{false};
 
     FixedQueue<Drawn> drawn_;

@@ -77,9 +77,9 @@ TEST(SendRecv, EveryPixelOfEveryFrameAtTheOtherEndAndNoneCopied) {
     EXPECT_EQ(theirs["latency"], "round-trip");
     EXPECT_EQ(ours["latency"], "one-way");
     EXPECT_THAT(theirs["emulated"].get<std::vector<std::string>>(),
-                ElementsAre("heap", "nic", "receiver heap", "receiver nic"));
+                ElementsAre("heap", "gpu", "nic", "receiver heap", "receiver nic"));
     EXPECT_THAT(ours["emulated"].get<std::vector<std::string>>(),
-                ElementsAre("heap", "nic", "sender heap", "sender nic"));
+                ElementsAre("heap", "nic", "sender heap", "sender gpu", "sender nic"));
     for (const nlohmann::json* record_of : {&theirs, &ours}) {
         const nlohmann::json& paths = (*record_of)["results"][0]["paths"];
         ASSERT_EQ(paths.size(), 2u);
@@ -110,10 +110,10 @@ TEST(SendRecv, ShowsFiguresAndWhatIsEmulatedAtBothEnds) {
     EXPECT_THAT(sent.out,
                 AllOf(HasSubstr("receiver " + receiver.address()), HasSubstr("zero-copy"),
                       HasSubstr("a round trip"),
-                      HasSubstr("emulated here: heap, nic, receiver heap, receiver nic")));
+                      HasSubstr("emulated here: heap, gpu, nic, receiver heap, receiver nic")));
     EXPECT_THAT(received.out,
                 AllOf(HasSubstr("sender 127.0.0.1:"), HasSubstr("zero-copy"),
-                      HasSubstr("emulated here: heap, nic, sender heap, sender nic")));
+                      HasSubstr("emulated here: heap, nic, sender heap, sender gpu, sender nic")));
     EXPECT_EQ(sent.err, "");
     EXPECT_EQ(received.err, "");
 }

@@ -290,7 +290,7 @@ TEST_F(Remote, WhoBreaksTheRulesIsSentAway) {
     const std::pair<std::vector<std::byte>, const char*> cases[] = {
         {encode(Begin{.block = 1}), "block to begin: ours 0, theirs 1"},
         {encode(End{.block = 0}), "block to end: ours none, theirs 0"},
-        {encode(Begin{.path = 7}), "path: ours 0 to 0, theirs 7"},
+        {encode(Begin{.path = 7}), "path: ours 0, theirs 7"},
         {encode(hello()), "message: ours begin, end or bye, theirs 1"},
         {encode(Ready{}), "message: ours begin, end or bye, theirs 5"},
         {twice, "block to begin: ours none, theirs 0"},
