@@ -349,7 +349,10 @@ std::optional<ControlListener::Caller> ControlListener::wait(const Event& cancel
             else
                 ++i;
         }
-        while (auto connection = accept()) {
+        for (int taken = 0; taken < 32; ++taken) { // others have their turn
+            auto connection = accept();
+            if (!connection)
+                break;
             if (callers.size() == most_callers)
                 callers.erase(callers.begin());
             callers.push_back({std::move(*connection), now() + hello_time});
