@@ -45,7 +45,7 @@ Finding nic_finding(const Candidate& nic, bool real_is_there) {
 Finding library_finding(const VerbsLibrary& library, bool confidential) {
     if (!library.built_in)
         return {"libibverbs", Health::missing, "this program was built without it",
-                "On Debian: apt install libibverbs-dev, and build it again"};
+                "On Debian: apt install libibverbs-dev librdmacm-dev, and build it again"};
     const std::string name =
         library.version.empty() ? "its version is unknown" : "rdma-core " + library.version;
     if (!library.shared_queues)

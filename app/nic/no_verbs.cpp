@@ -10,7 +10,8 @@ VerbsLibrary verbs_library() { return {}; }
 namespace {
 
 constexpr const char* built_without = "built without verbs";
-constexpr const char* mend = "On Debian: apt install libibverbs-dev, and build it again";
+constexpr const char* mend =
+    "On Debian: apt install libibverbs-dev librdmacm-dev, and build it again";
 
 } // namespace
 

@@ -22,6 +22,8 @@ namespace {
 
 // From rdma-core 64's verbs.h; older ones lack them.
 constexpr std::uint64_t cc_dma_bounce = std::uint64_t{1} << 41;
+constexpr std::uint32_t least_in_flight = 16;
+
 constexpr std::uint32_t allow_unprotected_queues = 1u
                                                    << 2; // IBV_PARENT_DOMAIN_INIT_ATTR_ALLOW_CC_…
 
@@ -111,6 +113,15 @@ Registration Device::register_mapping(const DmaBuf& buffer, RemoteAccess access)
         throw_errno(errno, "ibv_reg_mr");
     made.address = reinterpret_cast<std::uint64_t>(bytes.data());
     return made;
+}
+
+std::uint32_t Device::queue_depth(std::uint32_t in_flight) const {
+    const auto most = static_cast<std::uint32_t>(std::min(limits_.max_qp_wr, limits_.max_cqe / 2));
+    if (in_flight == 0 || in_flight > most)
+        throw Error(Failure::usage,
+                    fmt::format("NIC {}: connecting with {} writes in flight", name_, in_flight),
+                    {}, fmt::format("It can have from 1 to {}: a smaller --ring or --size", most));
+    return std::min(std::max(in_flight, least_in_flight), most);
 }
 
 void Device::refuse_queue(int error, std::string_view call) const {

@@ -40,6 +40,9 @@ public:
     // with the call's errno.
     Registration register_mapping(const DmaBuf& buffer, RemoteAccess access) const;
 
+    // Room for `in_flight` writes, and some more: the depth of a connection's queues. Throws Error
+    // of usage where the device has none.
+    std::uint32_t queue_depth(std::uint32_t in_flight) const;
     // A completion queue with room for `depth`, and a reliable connected queue pair on it with room
     // for `depth` sends and as many receives. Throws Error: what the device refuses, and why.
     CompletionQueue make_completion_queue(int depth, ibv_comp_channel* channel) const;

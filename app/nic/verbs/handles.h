@@ -1,8 +1,9 @@
-// Objects of libibverbs, each owned by one holder and destroyed by its own call.
+// Objects of libibverbs and librdmacm, each owned by one holder and destroyed by its own call.
 #pragma once
 
 #include <infiniband/verbs.h>
 #include <memory>
+#include <rdma/rdma_cma.h>
 
 namespace clearframe::verbs {
 
@@ -17,5 +18,10 @@ using CompletionChannel = std::unique_ptr<ibv_comp_channel, Destroy<ibv_destroy_
 using CompletionQueue = std::unique_ptr<ibv_cq, Destroy<ibv_destroy_cq>>;
 using QueuePairHandle = std::unique_ptr<ibv_qp, Destroy<ibv_destroy_qp>>;
 using Region = std::unique_ptr<ibv_mr, Destroy<ibv_dereg_mr>>;
+
+using EventChannel = std::unique_ptr<rdma_event_channel, Destroy<rdma_destroy_event_channel>>;
+// Before its channel, and after its events: it waits for those.
+using ConnectionId = std::unique_ptr<rdma_cm_id, Destroy<rdma_destroy_id>>;
+using ConnectionEvent = std::unique_ptr<rdma_cm_event, Destroy<rdma_ack_cm_event>>;
 
 } // namespace clearframe::verbs

@@ -1,6 +1,7 @@
 #include "nic/verbs/options.h"
 
 #include "core/error.h"
+#include "nic/verbs/greeting.h"
 
 #include <fmt/format.h>
 
@@ -34,6 +35,11 @@ void parse_part(VerbsOptions& options, std::string_view part, std::string_view k
         options.port = parse_number<std::uint8_t>(part, value, 1, "a port, from 1: port=1");
     } else if (key == "gid") {
         options.gid = parse_number<std::uint8_t>(part, value, 0, "an index, from 0: gid=3");
+    } else if (key == "qps") {
+        constexpr std::string_view numbers = "queue pairs, from 1 to 8: qps=2";
+        options.queue_pairs = parse_number<std::uint8_t>(part, value, 1, numbers);
+        if (options.queue_pairs > verbs::most_queue_pairs)
+            refuse(part, numbers);
     } else if (key == "wait") {
         if (value != "poll" && value != "event")
             refuse(part, "wait=event or wait=poll");
@@ -47,7 +53,7 @@ void parse_part(VerbsOptions& options, std::string_view part, std::string_view k
         if (options.mtu > 4096 || (options.mtu & (options.mtu - 1)) != 0)
             refuse(part, sizes);
     } else {
-        refuse(part, "device, port, gid, wait, cq-moderation, mtu, each with =VALUE");
+        refuse(part, "device, port, gid, qps, wait, cq-moderation, mtu, each with =VALUE");
     }
 }
 

@@ -22,6 +22,8 @@ namespace {
 constexpr std::size_t chain_length = 64;                      // requests handed over at once
 constexpr std::uint64_t receive_tag = std::uint64_t{1} << 63; // in a receive's wr_id
 
+constexpr std::uint32_t spins_between_looks = 1024; // at the connection, for wait=poll
+
 // 0.64 ms, once (InfiniBand specification, 9.7.5.2.8): a receiver that keeps its promises always
 // has a receive posted, so one that does not is not waited for.
 constexpr std::uint8_t receiver_not_ready_timer = 12;
@@ -74,7 +76,9 @@ VerbsEndpoint::VerbsEndpoint(const Device& device, const Port& port, const Verbs
       port_(port),
       spin_(options.spin),
       bell_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      lanes_(options.queue_pairs),
       sends_(depth),
+      receives_(depth),
       fetched_(chain_length),
       requests_(chain_length),
       pieces_(chain_length),
@@ -96,7 +100,10 @@ VerbsEndpoint::VerbsEndpoint(const Device& device, const Port& port, const Verbs
                                     options.cq_moderation),
                         "Leave it out: this device has no such thing", Failure::unavailable);
     }
-    queue_pair_ = device.make_queue_pair(completions_.get(), depth);
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+        lanes_[i].queue_pair = device.make_queue_pair(completions_.get(), depth);
+        lanes_[i].next_receive = i;
+    }
 }
 
 struct VerbsEndpoint::Tie {
@@ -104,14 +111,8 @@ struct VerbsEndpoint::Tie {
     std::array<VerbsEndpoint*, 2> ends{}; // those that are still there
 };
 
-void VerbsEndpoint::tie(VerbsEndpoint& one, VerbsEndpoint& other) {
-    const auto tie = std::make_shared<Tie>();
-    tie->ends = {&one, &other};
-    one.tie_ = other.tie_ = tie;
-}
-
-// The queue pair goes first of the members: when the kernel has destroyed it, nothing of it moves
-// any more.
+// The queue pairs go first of the members: when the kernel has destroyed them, nothing of them
+// moves any more. Only then is the peer told.
 VerbsEndpoint::~VerbsEndpoint() {
     if (!tie_)
         return;
@@ -130,23 +131,46 @@ VerbsEndpoint::~VerbsEndpoint() {
 void VerbsEndpoint::hang_up() {
     ibv_qp_attr attributes{};
     attributes.qp_state = IBV_QPS_ERR;
-    modify(queue_pair_.get(), attributes, IBV_QP_STATE);
+    for (const Lane& lane : lanes_)
+        modify(lane.queue_pair.get(), attributes, IBV_QP_STATE);
 }
 
-void VerbsEndpoint::connect(std::uint32_t peer, const Port& port) {
-    ibv_qp_attr init{};
-    init.qp_state = IBV_QPS_INIT;
-    init.port_num = port_.number;
-    init.qp_access_flags = IBV_ACCESS_REMOTE_WRITE;
-    modify(queue_pair_.get(), init,
-           IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
+void VerbsEndpoint::watch_connection() {
+    if (connection_ && connection_->peer_has_left())
+        hang_up();
+}
 
-    ibv_qp_attr receive{};
+// Connecting. ------------------------------------------------------------------------------------
+
+// What does not depend on how the peer is reached is the same for all.
+void VerbsEndpoint::bring_up(Lane& lane, ibv_qp_attr init, int init_mask, ibv_qp_attr receive,
+                             int receive_mask, ibv_qp_attr send, int send_mask) const {
+    init.qp_state = IBV_QPS_INIT;
+    init.qp_access_flags = IBV_ACCESS_REMOTE_WRITE;
+    modify(lane.queue_pair.get(), init, init_mask | IBV_QP_STATE | IBV_QP_ACCESS_FLAGS);
+
     receive.qp_state = IBV_QPS_RTR;
-    receive.path_mtu = std::min(port_.mtu, port.mtu);
-    receive.dest_qp_num = peer;
     receive.max_dest_rd_atomic = 1;
     receive.min_rnr_timer = receiver_not_ready_timer;
+    modify(lane.queue_pair.get(), receive,
+           receive_mask | IBV_QP_STATE | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
+
+    send.qp_state = IBV_QPS_RTS;
+    send.timeout = ack_timeout;
+    send.retry_cnt = retries;
+    send.rnr_retry = receiver_not_ready_retries;
+    send.max_rd_atomic = 1;
+    modify(lane.queue_pair.get(), send,
+           send_mask | IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
+               IBV_QP_MAX_QP_RD_ATOMIC);
+}
+
+void VerbsEndpoint::connect_lane(Lane& lane, std::uint32_t peer, const Port& port) {
+    ibv_qp_attr init{};
+    init.port_num = port_.number;
+    ibv_qp_attr receive{};
+    receive.path_mtu = std::min(port_.mtu, port.mtu);
+    receive.dest_qp_num = peer;
     receive.ah_attr.port_num = port_.number;
     receive.ah_attr.dlid = port.lid;
     if (port.ethernet) {
@@ -155,19 +179,38 @@ void VerbsEndpoint::connect(std::uint32_t peer, const Port& port) {
         receive.ah_attr.grh.sgid_index = port_.gid_index;
         receive.ah_attr.grh.hop_limit = 64;
     }
-    modify(queue_pair_.get(), receive,
-           IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-               IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
+    bring_up(lane, init, IBV_QP_PKEY_INDEX | IBV_QP_PORT, receive,
+             IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN, {}, IBV_QP_SQ_PSN);
+}
 
-    ibv_qp_attr send{};
-    send.qp_state = IBV_QPS_RTS;
-    send.timeout = ack_timeout;
-    send.retry_cnt = retries;
-    send.rnr_retry = receiver_not_ready_retries;
-    send.max_rd_atomic = 1;
-    modify(queue_pair_.get(), send,
-           IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
-               IBV_QP_MAX_QP_RD_ATOMIC);
+void VerbsEndpoint::connect(VerbsEndpoint& one, VerbsEndpoint& other) {
+    for (std::size_t i = 0; i < one.lanes_.size(); ++i) {
+        one.connect_lane(one.lanes_[i], other.number(i), other.port_);
+        other.connect_lane(other.lanes_[i], one.number(i), one.port_);
+    }
+    const auto tie = std::make_shared<Tie>();
+    tie->ends = {&one, &other};
+    one.tie_ = other.tie_ = tie;
+}
+
+// librdmacm knows of the first queue pair; the others go the same way, with the same first packet
+// sequence number, to those that the peer has named.
+void VerbsEndpoint::connect(const Connection& connection, const Greeting& peer) {
+    int init_mask = 0, receive_mask = 0, send_mask = 0;
+    const ibv_qp_attr init = connection.attributes(IBV_QPS_INIT, init_mask);
+    ibv_qp_attr receive = connection.attributes(IBV_QPS_RTR, receive_mask);
+    const ibv_qp_attr send = connection.attributes(IBV_QPS_RTS, send_mask);
+    const std::uint8_t gid_index = receive.ah_attr.grh.sgid_index;
+    if (port_.gid_was_asked_for && gid_index != port_.gid_index)
+        throw Error(Failure::unavailable,
+                    fmt::format("NIC {}: connecting from gid={}", device_.name(), port_.gid_index),
+                    fmt::format("the kernel takes GID {} for this address", gid_index),
+                    "It takes RoCE v2 before v1: name that one, or none");
+    receive.path_mtu = std::min({receive.path_mtu, port_.mtu, static_cast<ibv_mtu>(peer.mtu)});
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+        receive.dest_qp_num = peer.numbers[i];
+        bring_up(lanes_[i], init, init_mask, receive, receive_mask, send, send_mask);
+    }
 }
 
 // Posting. ---------------------------------------------------------------------------------------
@@ -177,23 +220,34 @@ void VerbsEndpoint::post_receives(std::uint32_t count) {
         return;
     if (failed_)
         throw Error(Failure::run, "NIC verbs: posting receives on a broken connection", {}, {});
-    if (count > limits().receive_queue - receives_)
+    const std::uint64_t posted = next_receive_ - first_receive_;
+    if (count > limits().receive_queue - posted)
         throw Error(Failure::run,
                     fmt::format("NIC verbs: posting {} receives beside {}: the queue has {}", count,
-                                receives_, limits().receive_queue),
+                                posted, limits().receive_queue),
                     {}, {});
+    // Number n is lane n % lanes'.
+    const std::uint64_t lanes = lanes_.size();
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(lanes, count); ++i)
+        post_receives_on(lanes_[(next_receive_ + i) % lanes], (count - i + lanes - 1) / lanes);
+    for (std::uint32_t i = 0; i < count; ++i)
+        receive(next_receive_ + i).done = false;
+    next_receive_ += count;
+}
+
+void VerbsEndpoint::post_receives_on(Lane& lane, std::uint64_t count) {
     while (count > 0) {
-        const std::size_t length = std::min<std::size_t>(count, chain_length);
+        const std::size_t length = std::min<std::uint64_t>(count, chain_length);
         for (std::size_t i = 0; i < length; ++i) {
             receive_requests_[i] = {};
             receive_requests_[i].wr_id = receive_tag;
             receive_requests_[i].next = i + 1 < length ? &receive_requests_[i + 1] : nullptr;
         }
         ibv_recv_wr* refused = nullptr;
-        if (const int error = ibv_post_recv(queue_pair_.get(), receive_requests_.data(), &refused))
+        if (const int error =
+                ibv_post_recv(lane.queue_pair.get(), receive_requests_.data(), &refused))
             throw_errno(error, "NIC verbs: ibv_post_recv");
-        receives_ += static_cast<std::uint32_t>(length);
-        count -= static_cast<std::uint32_t>(length);
+        count -= length;
     }
 }
 
@@ -205,103 +259,167 @@ std::size_t VerbsEndpoint::do_post(std::span<const WriteRequest> requests) {
     return requests.size();
 }
 
+// Of several queue pairs one takes what belongs together.
 std::size_t VerbsEndpoint::post_chain(std::span<const WriteRequest> requests) {
-    for (std::size_t i = 0; i < requests.size(); ++i) {
-        const WriteRequest& request = requests[i];
-        const std::uint64_t number = next_send_ + i;
-        sends_[number % sends_.size()] = {.wr_id = request.wr_id, .signaled = request.signaled};
-        ibv_send_wr& work = requests_[i];
+    const bool several = lanes_.size() > 1;
+    std::size_t length = 0;
+    for (bool ended = false; length < requests.size() && !(several && ended); ++length) {
+        const WriteRequest& request = requests[length];
+        const std::uint64_t number = next_send_ + length;
+        ended = request.immediate.has_value();
+        // Each lane has to tell how far it is: nobody asks the one in particular.
+        const bool told = request.signaled || (several && ended);
+        Work& place = send(number);
+        place.wr_id = request.wr_id;
+        place.lane = lane_;
+        place.signaled = request.signaled;
+        place.told = told;
+        place.done = false;
+        ibv_send_wr& work = requests_[length];
         work = {};
         work.wr_id = number;
-        work.next = i + 1 < requests.size() ? &requests_[i + 1] : nullptr;
+        if (length > 0)
+            requests_[length - 1].next = &work;
         work.opcode = request.immediate ? IBV_WR_RDMA_WRITE_WITH_IMM : IBV_WR_RDMA_WRITE;
-        work.send_flags = request.signaled ? unsigned{IBV_SEND_SIGNALED} : 0u;
+        work.send_flags = told ? unsigned{IBV_SEND_SIGNALED} : 0u;
         if (request.immediate)
             work.imm_data = htonl(*request.immediate);
         if (request.length == 0)
             continue;
-        pieces_[i] = {.addr = request.local->address() + request.local_offset,
-                      .length = request.length,
-                      .lkey = request.local->lkey()};
-        work.sg_list = &pieces_[i];
+        pieces_[length] = {.addr = request.local->address() + request.local_offset,
+                           .length = request.length,
+                           .lkey = request.local->lkey()};
+        work.sg_list = &pieces_[length];
         work.num_sge = 1;
         work.wr.rdma = {.remote_addr = request.remote_address, .rkey = request.rkey};
     }
     ibv_send_wr* refused = nullptr;
-    if (const int error = ibv_post_send(queue_pair_.get(), requests_.data(), &refused)) {
+    if (const int error =
+            ibv_post_send(lanes_[lane_].queue_pair.get(), requests_.data(), &refused)) {
         // Those before the refused one are under way, and take their places.
         next_send_ += refused ? static_cast<std::uint64_t>(refused - requests_.data()) : 0;
         throw_errno(error, "NIC verbs: ibv_post_send");
     }
-    next_send_ += requests.size();
-    return requests.size();
+    next_send_ += length;
+    if (several && requests[length - 1].immediate)
+        lane_ = (lane_ + 1) % static_cast<std::uint32_t>(lanes_.size());
+    return length;
 }
 
 // Completions. -----------------------------------------------------------------------------------
 
-void VerbsEndpoint::fetch() {
+std::size_t VerbsEndpoint::fetch() {
     if (hung_up_.exchange(false))
         hang_up();
-    if (fetched_count_ > 0)
-        return;
-    first_fetched_ = 0;
     const int count =
         ibv_poll_cq(completions_.get(), static_cast<int>(fetched_.size()), fetched_.data());
     if (count < 0 || static_cast<std::size_t>(count) > fetched_.size())
         throw_errno(count < 0 ? -count : EPROTO, "NIC verbs: ibv_poll_cq");
-    fetched_count_ = static_cast<std::size_t>(count);
+    for (const ibv_wc& work : std::span(fetched_).first(static_cast<std::size_t>(count)))
+        take(work);
+    return static_cast<std::size_t>(count);
+}
+
+// Whether a completion can be handed out.
+bool VerbsEndpoint::ready() {
+    while (first_send_ < next_send_ && send(first_send_).done && send(first_send_).silent)
+        ++first_send_;
+    return (first_send_ < next_send_ && send(first_send_).done) ||
+           (first_receive_ < next_receive_ && receive(first_receive_).done);
 }
 
 std::size_t VerbsEndpoint::poll(std::span<Completion> completions) {
     std::size_t taken = 0;
     while (taken < completions.size()) {
-        fetch();
-        if (fetched_count_ == 0)
-            break;
-        completions[taken++] = checked(fetched_[first_fetched_++]);
-        --fetched_count_;
+        if (!ready()) {
+            if (fetch() == 0)
+                break;
+        } else if (first_send_ < next_send_ && send(first_send_).done) {
+            completions[taken++] = hand_out(send(first_send_++), sends_broken_);
+        } else {
+            completions[taken++] = hand_out(receive(first_receive_++), receives_broken_);
+        }
     }
     return taken;
 }
 
-// Holds what the device says against what was posted: it is believed in nothing else.
-Completion VerbsEndpoint::checked(const ibv_wc& work) {
-    Completion completion{.status = status_of(work.status), .vendor_error = work.vendor_err};
-    if (completion.status != WcStatus::success && !std::exchange(failed_, true))
-        take_device_events(); // the reason behind it, if that is the whole device's
-    if (completion.status == WcStatus::success)
-        completion.vendor_error = 0;
-    if (work.wr_id != receive_tag) {
-        take_send(work, completion);
-        return completion;
-    }
-    if (receives_ == 0)
-        distrust("a receive completed that nobody has posted");
-    --receives_;
-    completion.opcode = WcOpcode::receive_with_immediate;
+// After one that failed there is no success, though another queue pair may have had it by then.
+Completion VerbsEndpoint::hand_out(Work& work, bool& broken) {
+    work.done = false;
+    Completion completion = work.completion;
     if (completion.status != WcStatus::success)
-        return completion;
-    if (work.opcode != IBV_WC_RECV_RDMA_WITH_IMM || !(work.wc_flags & IBV_WC_WITH_IMM))
-        distrust(fmt::format("the peer sent something else than a write with immediate (opcode {})",
-                             static_cast<int>(work.opcode)));
-    completion.byte_len = work.byte_len;
-    completion.immediate = ntohl(work.imm_data);
+        broken = true;
+    else if (broken)
+        completion.status = WcStatus::flushed;
     return completion;
 }
 
-void VerbsEndpoint::take_send(const ibv_wc& work, Completion& completion) {
-    if (work.wr_id < first_send_ || work.wr_id >= next_send_)
-        distrust(fmt::format("work completed that is not under way (wr_id {:#x})", work.wr_id));
-    // It stands for all before it: of those none is signaled, or they would have come first.
-    for (std::uint64_t number = first_send_; number < work.wr_id; ++number)
-        if (sends_[number % sends_.size()].signaled)
-            distrust(fmt::format("work completed out of order (wr_id {:#x})", work.wr_id));
-    const Send& send = sends_[work.wr_id % sends_.size()];
-    if (completion.status == WcStatus::success && !send.signaled)
+std::uint32_t VerbsEndpoint::lane_of(const ibv_wc& work) const {
+    for (std::uint32_t lane = 0; lane < lanes_.size(); ++lane)
+        if (lanes_[lane].queue_pair->qp_num == work.qp_num)
+            return lane;
+    distrust(fmt::format("work completed on a queue pair of somebody else ({:#x})", work.qp_num));
+}
+
+// Holds what the device says against what was posted: it is believed in nothing else.
+void VerbsEndpoint::take(const ibv_wc& work) {
+    if (work.status != IBV_WC_SUCCESS && !std::exchange(failed_, true)) {
+        take_device_events(); // the reason behind it, if that is the whole device's
+        if (lanes_.size() > 1)
+            hang_up(); // the others do not know
+    }
+    if (work.wr_id == receive_tag)
+        take_receive(work, lane_of(work));
+    else
+        take_send(work, lane_of(work));
+}
+
+void VerbsEndpoint::take_receive(const ibv_wc& work, std::uint32_t lane) {
+    const std::uint64_t number = lanes_[lane].next_receive;
+    if (number >= next_receive_)
+        distrust("a receive completed that nobody has posted");
+    lanes_[lane].next_receive += lanes_.size();
+    Work& place = receive(number);
+    place.done = true;
+    place.completion = {.status = status_of(work.status),
+                        .opcode = WcOpcode::receive_with_immediate,
+                        .vendor_error = work.vendor_err};
+    if (work.status != IBV_WC_SUCCESS)
+        return;
+    if (work.opcode != IBV_WC_RECV_RDMA_WITH_IMM || !(work.wc_flags & IBV_WC_WITH_IMM))
+        distrust(fmt::format("the peer sent something else than a write with immediate (opcode {})",
+                             static_cast<int>(work.opcode)));
+    place.completion.vendor_error = 0;
+    place.completion.byte_len = work.byte_len;
+    place.completion.immediate = ntohl(work.imm_data);
+}
+
+void VerbsEndpoint::take_send(const ibv_wc& work, std::uint32_t lane) {
+    const std::uint64_t number = work.wr_id;
+    const std::uint64_t first = std::max(lanes_[lane].sends_done, first_send_);
+    if (number < first || number >= next_send_ || send(number).lane != lane)
+        distrust(fmt::format("work completed that is not under way (wr_id {:#x})", number));
+    // It stands for all before it on its lane: of those none is signaled, or they would have come
+    // first.
+    for (std::uint64_t before = first; before < number; ++before) {
+        Work& place = send(before);
+        if (place.lane != lane)
+            continue;
+        if (place.told)
+            distrust(fmt::format("work completed out of order (wr_id {:#x})", number));
+        place.done = place.silent = true;
+    }
+    Work& place = send(number);
+    const bool failed = work.status != IBV_WC_SUCCESS;
+    if (!failed && !place.told)
         distrust("a completion that was not asked for");
-    completion.opcode = WcOpcode::rdma_write;
-    completion.wr_id = send.wr_id;
-    first_send_ = work.wr_id + 1;
+    place.done = true;
+    place.silent = !failed && !place.signaled;
+    place.completion = {.wr_id = place.wr_id,
+                        .status = status_of(work.status),
+                        .opcode = WcOpcode::rdma_write,
+                        .vendor_error = failed ? work.vendor_err : 0};
+    lanes_[lane].sends_done = number + 1;
 }
 
 // Waiting. ---------------------------------------------------------------------------------------
@@ -312,15 +430,18 @@ WaitResult VerbsEndpoint::wait(Nanoseconds timeout, std::uint32_t) {
     const Nanoseconds start = now();
     const Nanoseconds most = std::numeric_limits<Nanoseconds>::max() - start;
     const Nanoseconds deadline = start + std::clamp<Nanoseconds>(timeout, 0, most);
-    while (true) {
+    for (std::uint32_t spins = 0;; ++spins) {
         if (cancelled_.load())
             return WaitResult::cancelled;
-        fetch();
-        if (woken_.exchange(false) || fetched_count_ > 0)
+        if (!ready())
+            fetch();
+        if (woken_.exchange(false) || ready())
             return WaitResult::ready;
         if (spin_) {
             if (now() >= deadline)
                 return WaitResult::timed_out;
+            if (spins % spins_between_looks == 0)
+                watch_connection();
             ::sched_yield(); // the peer, or the kernel as NIC, may need this core
         } else if (!sleep(deadline)) {
             return WaitResult::timed_out;
@@ -332,13 +453,14 @@ WaitResult VerbsEndpoint::wait(Nanoseconds timeout, std::uint32_t) {
 bool VerbsEndpoint::sleep(Nanoseconds deadline) {
     if (const int error = ibv_req_notify_cq(completions_.get(), 0))
         throw_errno(error, "NIC verbs: ibv_req_notify_cq");
-    fetch(); // what came before that makes no event
-    if (fetched_count_ > 0)
-        return true;
-    std::array<pollfd, 3> fds{
+    while (fetch() > 0) // what came before that makes no event
+        if (ready())
+            return true;
+    std::array<pollfd, 4> fds{
         {{.fd = channel_->fd, .events = POLLIN, .revents = 0},
          {.fd = bell_.get(), .events = POLLIN, .revents = 0},
-         {.fd = device_.context()->async_fd, .events = POLLIN, .revents = 0}}};
+         {.fd = device_.context()->async_fd, .events = POLLIN, .revents = 0},
+         {.fd = connection_ ? connection_->fd() : -1, .events = POLLIN, .revents = 0}}};
     const timespec left = until(deadline);
     const int ready = ::ppoll(fds.data(), fds.size(), &left, nullptr);
     if (ready < 0 && errno != EINTR)
@@ -357,6 +479,8 @@ bool VerbsEndpoint::sleep(Nanoseconds deadline) {
     }
     if (fds[2].revents)
         take_device_events();
+    if (fds[3].revents)
+        watch_connection();
     return true;
 }
 

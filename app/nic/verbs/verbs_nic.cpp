@@ -4,6 +4,7 @@
 #include "nic/plain_writes.h"
 #include "nic/rdma_devices.h"
 #include "nic/verbs.h"
+#include "nic/verbs/connection.h"
 #include "nic/verbs/device.h"
 #include "nic/verbs/options.h"
 #include "nic/verbs/queue_pair.h"
@@ -19,7 +20,7 @@ namespace clearframe {
 namespace verbs {
 namespace {
 
-constexpr std::uint32_t least_in_flight = 16;
+constexpr std::uint32_t plain_in_flight = 8;      // more than a NIC has use for
 constexpr std::uint32_t message_limit = 1u << 30; // what every range here fits into
 
 // The dma-buf; where the device cannot, the mapping, if its pages can be pinned. No copy either
@@ -110,7 +111,8 @@ ibv_mtu mtu_of(std::uint32_t bytes) {
 Port open_port(const Device& device, const RdmaPort& found, const VerbsOptions& options) {
     Port port{.number = static_cast<std::uint8_t>(number_of(found.number)),
               .gid_index =
-                  options.gid.value_or(static_cast<std::uint8_t>(number_of(found.gid_index)))};
+                  options.gid.value_or(static_cast<std::uint8_t>(number_of(found.gid_index))),
+              .gid_was_asked_for = options.gid.has_value()};
     ibv_port_attr attributes{};
     if (const int error = ibv_query_port(device.context(), port.number, &attributes))
         throw_errno(error, fmt::format("{}: ibv_query_port {}", device.name(), port.number), {},
@@ -135,6 +137,7 @@ Port open_port(const Device& device, const RdmaPort& found, const VerbsOptions& 
                     "ls /sys/class/infiniband/*/ports/*/gids shows which there are",
                     Failure::unavailable);
     port.gid = entry.gid;
+    port.interface = entry.ndev_ifindex;
     return port;
 }
 
@@ -160,29 +163,19 @@ public:
     }
 
     EndpointPair connect_within(std::uint32_t in_flight) override {
-        const auto most = static_cast<std::uint32_t>(
-            std::min(device_.limits().max_qp_wr, device_.limits().max_cqe / 2));
-        if (in_flight == 0 || in_flight > most)
-            throw Error(Failure::usage,
-                        fmt::format("NIC {}: connecting with {} writes in flight", device_.name(),
-                                    in_flight),
-                        {},
-                        fmt::format("It can have from 1 to {}: a smaller --ring or --size", most));
-        const std::uint32_t depth = std::min(std::max(in_flight, least_in_flight), most);
+        const std::uint32_t depth = device_.queue_depth(in_flight);
         auto sender = std::make_unique<VerbsEndpoint>(device_, port_, options_, depth);
         auto receiver = std::make_unique<VerbsEndpoint>(device_, port_, options_, depth);
-        sender->connect(receiver->number(), port_);
-        receiver->connect(sender->number(), port_);
-        VerbsEndpoint::tie(*sender, *receiver);
+        VerbsEndpoint::connect(*sender, *receiver);
         return {.sender = std::move(sender), .receiver = std::move(receiver)};
     }
 
-    std::unique_ptr<Listener> listen() override {
-        throw Error(Failure::unavailable, "NIC verbs: listening", "not implemented", {});
-    }
-    std::unique_ptr<Endpoint> connect_to(std::string_view, const ConnectionKey&, std::uint32_t,
-                                         const Patience&) override {
-        throw Error(Failure::unavailable, "NIC verbs: connecting", "not implemented", {});
+    std::unique_ptr<Listener> listen() override { return verbs::listen(device_, port_, options_); }
+
+    std::unique_ptr<Endpoint> connect_to(std::string_view address, const ConnectionKey& key,
+                                         std::uint32_t in_flight,
+                                         const Patience& patience) override {
+        return verbs::connect_to(device_, port_, options_, address, key, in_flight, patience);
     }
 
     double plain_gbytes_per_s(std::span<const MemoryRegion* const> source,
@@ -194,11 +187,13 @@ public:
 private:
     VerbsNic(const RdmaDevice& found, const RdmaPort& port, const VerbsOptions& options)
         : Nic({.name = "verbs",
-               .detail =
-                   fmt::format("{} port {}, GID {} {}{}", found.name, port.number,
-                               options.gid ? std::to_string(*options.gid) : port.gid_index,
-                               options.gid ? "" : port.gid,
-                               port.gid_type.empty() ? "" : fmt::format(" ({})", port.gid_type)),
+               .detail = fmt::format(
+                   "{} port {}, GID {} {}{}{}", found.name, port.number,
+                   options.gid ? std::to_string(*options.gid) : port.gid_index,
+                   options.gid ? "" : port.gid,
+                   port.gid_type.empty() ? "" : fmt::format(" ({})", port.gid_type),
+                   options.queue_pairs > 1 ? fmt::format(", {} queue pairs", options.queue_pairs)
+                                           : ""),
                .emulated = !found.hardware,
                .emulation = emulation_text(found),
                .thread = {}}),
@@ -234,7 +229,7 @@ double VerbsNic::plain_gbytes_per_s(std::span<const MemoryRegion* const> source,
     for (const MemoryRegion* const region : target)
         ranges.push_back(
             {.address = region->address(), .length = region->length(), .rkey = region->rkey()});
-    const EndpointPair ends = connect_within(least_in_flight);
+    const EndpointPair ends = connect_within(plain_in_flight);
     return plain_writes(*ends.sender, source, ranges, duration);
 }
 

@@ -12,6 +12,7 @@ TEST(VerbsOptions, WithoutAnyTheDeviceIsChosen) {
     EXPECT_EQ(options.device, "");
     EXPECT_FALSE(options.port);
     EXPECT_FALSE(options.gid);
+    EXPECT_EQ(options.queue_pairs, 1);
     EXPECT_FALSE(options.spin);
     EXPECT_EQ(options.cq_moderation, 0);
     EXPECT_EQ(options.mtu, 0u);
@@ -19,10 +20,11 @@ TEST(VerbsOptions, WithoutAnyTheDeviceIsChosen) {
 
 TEST(VerbsOptions, EachIsTaken) {
     const VerbsOptions options =
-        parse_verbs_options("device=mlx5_0,port=2,gid=3,wait=poll,cq-moderation=8,mtu=2048");
+        parse_verbs_options("device=mlx5_0,port=2,gid=3,qps=8,wait=poll,cq-moderation=8,mtu=2048");
     EXPECT_EQ(options.device, "mlx5_0");
     EXPECT_EQ(options.port, 2);
     EXPECT_EQ(options.gid, 3);
+    EXPECT_EQ(options.queue_pairs, 8);
     EXPECT_TRUE(options.spin);
     EXPECT_EQ(options.cq_moderation, 8);
     EXPECT_EQ(options.mtu, 2048u);
@@ -38,6 +40,9 @@ TEST(VerbsOptions, WhatMakesNoSenseIsRefused) {
                              "port=-1",
                              "gid=256",
                              "gid=x",
+                             "qps=0",
+                             "qps=9",
+                             "qps=300",
                              "wait=sleep",
                              "wait",
                              "cq-moderation=0",

@@ -1,0 +1,555 @@
+// Connections of the NIC of real verbs between two ends that find each other by librdmacm, as two
+// processes or hosts do.
+#include "coco_guest/support.h"
+#include "nic/verbs/handles.h"
+#include "unit/nic/support.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <future>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <thread>
+
+namespace clearframe::guest {
+namespace {
+
+using namespace test;
+using ::testing::AllOf;
+using ::testing::AnyOf;
+using ::testing::Each;
+using ::testing::HasSubstr;
+
+constexpr std::uint32_t in_flight = 16;
+const Patience patient{.timeout = patience};
+
+struct Ends {
+    std::unique_ptr<Endpoint> near, far; // accepted, connected
+};
+
+std::string error_of(const std::function<void()>& action) {
+    try {
+        action();
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "no error";
+}
+
+Ends connect(Nic& near, Nic& far, std::uint32_t room = in_flight) {
+    const auto listener = near.listen();
+    const ConnectionKey key = random_key();
+    auto connecting = std::async(std::launch::async, [&] {
+        return far.connect_to(listener->address(), key, room, patient);
+    });
+    Ends ends;
+    ends.near = listener->accept(key, room, patient);
+    ends.far = connecting.get();
+    return ends;
+}
+
+std::size_t open_descriptors() {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+        ++count;
+    return count;
+}
+
+// Somebody who speaks to the address of a listener with librdmacm, but is not one of us.
+class Stranger {
+public:
+    explicit Stranger(const std::string& address, std::vector<std::byte> says = {})
+        : says_(std::move(says)), channel_(rdma_create_event_channel()) {
+        rdma_cm_id* id = nullptr;
+        EXPECT_EQ(rdma_create_id(channel_.get(), &id, nullptr, RDMA_PS_TCP), 0);
+        id_.reset(id);
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        const std::size_t colon = address.rfind(':');
+        EXPECT_EQ(inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr), 1);
+        to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1))));
+        EXPECT_EQ(rdma_resolve_addr(id, nullptr, reinterpret_cast<sockaddr*>(&to), 5000), 0);
+        EXPECT_EQ(next(), RDMA_CM_EVENT_ADDR_RESOLVED);
+        EXPECT_EQ(rdma_resolve_route(id, 5000), 0);
+        EXPECT_EQ(next(), RDMA_CM_EVENT_ROUTE_RESOLVED);
+        rdma_conn_param param{};
+        param.qp_num = 77;
+        param.private_data = says_.data();
+        param.private_data_len = static_cast<std::uint8_t>(says_.size());
+        EXPECT_EQ(rdma_connect(id, &param), 0);
+    }
+
+    // What it is told. Blocks.
+    rdma_cm_event_type next() {
+        rdma_cm_event* event = nullptr;
+        if (rdma_get_cm_event(channel_.get(), &event) != 0)
+            return RDMA_CM_EVENT_DEVICE_REMOVAL;
+        const rdma_cm_event_type type = event->event;
+        rdma_ack_cm_event(event);
+        return type;
+    }
+
+private:
+    std::vector<std::byte> says_;
+    verbs::EventChannel channel_;
+    verbs::ConnectionId id_;
+};
+
+class ConnectionTest : public GuestTest {
+protected:
+    void SetUp() override {
+        GuestTest::SetUp();
+        if (IsSkipped())
+            return;
+        ASSERT_EQ(std::system(CLEARFRAME_SOFT_ROCE " >&2"), 0);
+    }
+
+    void open(const std::string& options = {}) {
+        near_ = open_nic("verbs:device=rxe0" + options);
+        far_ = open_nic("verbs:device=rxe0" + options);
+    }
+
+    void expect_works(Endpoint& from, Nic& from_nic, Endpoint& to, Nic& to_nic) {
+        Buffers buffers;
+        const RegisteredBuffer source = buffers.source(from_nic, 100'000);
+        const RegisteredBuffer target = buffers.target(to_nic, 100'000);
+        to.post_receives(1);
+        post_one(from, write_request(3, source, 0, 100'000, target, 0, 42));
+        const Completion received = reap_one(to);
+        EXPECT_EQ(received.status, WcStatus::success);
+        EXPECT_EQ(received.immediate, 42u);
+        EXPECT_EQ(received.byte_len, 100'000u);
+        const Completion sent = reap_one(from);
+        EXPECT_EQ(sent.status, WcStatus::success);
+        EXPECT_EQ(sent.wr_id, 3u);
+        EXPECT_TRUE(same(source.bytes(), target.bytes()));
+    }
+    void expect_works(const Ends& ends) {
+        expect_works(*ends.far, *far_, *ends.near, *near_);
+        expect_works(*ends.near, *near_, *ends.far, *far_);
+    }
+
+    std::unique_ptr<Nic> near_, far_;
+};
+
+TEST_F(ConnectionTest, WritesArriveInBothDirections) {
+    for (const char* options : {"", ",wait=poll"}) {
+        open(options);
+        expect_works(connect(*near_, *far_));
+    }
+}
+
+TEST_F(ConnectionTest, AnAddressIsShortAndPrintable) {
+    open();
+    const auto listener = near_->listen();
+    EXPECT_THAT(listener->address(), ::testing::MatchesRegex("10\\.78\\.0\\.1:[0-9]+"));
+    EXPECT_NE(near_->listen()->address(), listener->address());
+}
+
+TEST_F(ConnectionTest, ThePacketsAreTheSmallerOfBothSides) {
+    near_ = open_nic("verbs:device=rxe0,mtu=1024");
+    far_ = open_nic("verbs:device=rxe0");
+    expect_works(connect(*near_, *far_));
+    expect_works(*connect(*far_, *near_).near, *far_, *connect(*far_, *near_).far, *near_);
+}
+
+TEST_F(ConnectionTest, WhoShowsAnotherKeyIsTurnedAwayAndThePeerStillServed) {
+    open();
+    const auto listener = near_->listen();
+    const ConnectionKey key = random_key();
+    std::string refused;
+    auto connecting = std::async(std::launch::async, [&] {
+        refused = error_of(
+            [&] { far_->connect_to(listener->address(), random_key(), in_flight, patient); });
+        return far_->connect_to(listener->address(), key, in_flight, patient);
+    });
+    Ends ends{.near = listener->accept(key, in_flight, patient), .far = connecting.get()};
+    EXPECT_THAT(refused, AllOf(HasSubstr("turned away"), HasSubstr("another peer")));
+    expect_works(ends);
+}
+
+TEST_F(ConnectionTest, StrangersAreTurnedAwayAndThePeerStillServed) {
+    open();
+    const auto listener = near_->listen();
+    const ConnectionKey key = random_key();
+    std::vector<std::byte> noise(56, std::byte{0x5a});
+    std::vector<std::byte> magic(56);
+    std::memcpy(magic.data(), "cfrd\x01", 5);
+    std::vector<std::byte> newer(5);
+    std::memcpy(newer.data(), "cfrd\x09", 5);
+    std::vector<rdma_cm_event_type> told;
+    auto connecting = std::async(std::launch::async, [&] {
+        for (const auto& says : {std::vector<std::byte>{}, noise, magic, newer})
+            told.push_back(Stranger(listener->address(), says).next());
+        return far_->connect_to(listener->address(), key, in_flight, patient);
+    });
+    Ends ends{.near = listener->accept(key, in_flight, patient), .far = connecting.get()};
+    EXPECT_EQ(told.size(), 4u);
+    EXPECT_THAT(told, Each(RDMA_CM_EVENT_REJECTED));
+    expect_works(ends);
+}
+
+// More than the backlog, before anybody accepts, and some that leave again.
+TEST_F(ConnectionTest, AFloodOfStrangersPassesByThePeer) {
+    open();
+    const auto listener = near_->listen();
+    const std::size_t before = open_descriptors();
+    std::vector<std::unique_ptr<Stranger>> flood;
+    for (int i = 0; i < 100; ++i) {
+        flood.push_back(std::make_unique<Stranger>(listener->address()));
+        if (i % 3 == 0)
+            flood.back().reset();
+    }
+    const ConnectionKey key = random_key();
+    std::atomic<bool> over{false};
+    auto connecting = std::async(std::launch::async, [&] {
+        // With the backlog full the kernel turns it away, as it does anybody.
+        while (!over) {
+            try {
+                return far_->connect_to(listener->address(), key, in_flight, patient);
+            } catch (const Error& error) {
+                EXPECT_THAT(error.what(), HasSubstr("turned away"));
+            }
+        }
+        return std::unique_ptr<Endpoint>();
+    });
+    Ends ends;
+    ends.near = listener->accept(key, in_flight, patient);
+    over = true;
+    ends.far = connecting.get();
+    ASSERT_TRUE(ends.far);
+    expect_works(ends);
+    for (auto& stranger : flood) {
+        if (stranger) {
+            EXPECT_EQ(stranger->next(), RDMA_CM_EVENT_REJECTED);
+        }
+    }
+    flood.clear();
+    ends = {};
+    EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_F(ConnectionTest, NobodyListens) {
+    open();
+    const std::string address = near_->listen()->address();
+    EXPECT_THAT(error_of([&] { far_->connect_to(address, random_key(), in_flight, patient); }),
+                AllOf(HasSubstr("NIC rxe0: connecting to " + address),
+                      HasSubstr("nobody listens there"), HasSubstr("RDMA_CM_EVENT_REJECTED (8)")));
+}
+
+TEST_F(ConnectionTest, AnAddressOfAnotherKindIsSaidToBeOne) {
+    open();
+    for (const char* address : {"emulated-1234", "", "10.78.0.1", "\x1b[2J:1"})
+        EXPECT_THAT(
+            error_of([&] { far_->connect_to(address, random_key(), in_flight, patient); }),
+            AllOf(HasSubstr("no address of a verbs NIC"), ::testing::Not(HasSubstr("\x1b"))));
+    EXPECT_THAT(
+        error_of([&] { far_->connect_to("[fe80::1]:7", random_key(), in_flight, patient); }),
+        HasSubstr("one is IPv4, the other IPv6"));
+}
+
+TEST_F(ConnectionTest, AnAddressThatNobodyHasIsAnError) {
+    open();
+    const std::string said = error_of([&] {
+        far_->connect_to("10.78.0.99:4791", random_key(), in_flight, {.timeout = 2'000'000'000});
+    });
+    EXPECT_THAT(said, AnyOf(HasSubstr("RDMA_CM_EVENT_ADDR_ERROR"), HasSubstr("no answer within")));
+}
+
+TEST_F(ConnectionTest, PatienceEnds) {
+    open();
+    const auto listener = near_->listen();
+    EXPECT_THAT(
+        error_of([&] { listener->accept(random_key(), in_flight, {.timeout = 50'000'000}); }),
+        AllOf(HasSubstr("waiting for the peer at 10.78.0.1:"),
+              HasSubstr("no answer within 50 ms")));
+    // Somebody listens but does not look.
+    EXPECT_THAT(error_of([&] {
+                    far_->connect_to(listener->address(), random_key(), in_flight,
+                                     {.timeout = 200'000'000});
+                }),
+                HasSubstr("no answer within"));
+}
+
+TEST_F(ConnectionTest, CancelEndsTheWaitForThePeer) {
+    open();
+    const auto listener = near_->listen();
+    for (const bool accepting : {true, false}) {
+        Event cancel;
+        std::atomic<bool> begun{false};
+        std::string said;
+        std::thread waiter([&] {
+            begun = true;
+            said = error_of([&] {
+                const Patience until{.timeout = patience, .cancel = &cancel};
+                if (accepting)
+                    listener->accept(random_key(), in_flight, until);
+                else
+                    far_->connect_to(listener->address(), random_key(), in_flight, until);
+            });
+        });
+        while (!begun)
+            std::this_thread::yield();
+        cancel.signal();
+        waiter.join();
+        EXPECT_THAT(said, HasSubstr("cancelled"));
+        // Signalled before, it ends the wait at once.
+        EXPECT_THAT(error_of([&] {
+                        listener->accept(random_key(), in_flight,
+                                         {.timeout = patience, .cancel = &cancel});
+                    }),
+                    HasSubstr("cancelled"));
+    }
+}
+
+// Asleep, or asking.
+TEST_F(ConnectionTest, WhenOneEndGoesTheWorkOfTheOtherIsFlushed) {
+    for (const char* options : {"", ",wait=poll", ",qps=3"})
+        for (const bool near_goes : {true, false}) {
+            SCOPED_TRACE(::testing::Message() << options << " " << near_goes);
+            open(options);
+            Ends ends = connect(*near_, *far_);
+            expect_works(ends);
+            Endpoint& left = near_goes ? *ends.far : *ends.near;
+            left.post_receives(5);
+            std::atomic<bool> waiting{false};
+            auto statuses_of_left = std::async(std::launch::async, [&] {
+                waiting = true;
+                return statuses(reap(left, 5));
+            });
+            while (!waiting)
+                std::this_thread::yield();
+            (near_goes ? ends.near : ends.far).reset();
+            EXPECT_THAT(statuses_of_left.get(), Each(WcStatus::flushed));
+            // And all that is posted later.
+            post_one(left, message(9, 1));
+            EXPECT_THAT(reap_one(left).status, WcStatus::flushed);
+        }
+}
+
+TEST_F(ConnectionTest, WhatWasWrittenBeforeAnEndGoesIsThereWhenItHasGone) {
+    open(",qps=2");
+    for (int round = 0; round < 10; ++round) {
+        Ends ends = connect(*near_, *far_);
+        ends.near->post_receives(8);
+        for (std::uint32_t i = 0; i < 6; ++i)
+            post_one(*ends.far, message(i, i));
+        EXPECT_EQ(reap(*ends.far, 6).size(), 6u);
+        ends.far.reset();
+        const auto all = reap(*ends.near, 8);
+        ASSERT_EQ(all.size(), 8u);
+        for (std::uint32_t i = 0; i < 8; ++i) {
+            EXPECT_EQ(all[i].status, i < 6 ? WcStatus::success : WcStatus::flushed);
+            if (i < 6) {
+                EXPECT_EQ(all[i].immediate, i);
+            }
+        }
+    }
+}
+
+// Runs `peer` in a process of its own, which writes its listener's address into `out`.
+pid_t fork_peer(int out) {
+    const pid_t child = fork();
+    if (child != 0)
+        return child;
+    try {
+        const auto nic = open_nic("verbs:device=rxe0");
+        const auto listener = nic->listen();
+        if (write(out, listener->address().data(), listener->address().size()) < 0)
+            _exit(2);
+        const auto end = listener->accept({}, in_flight, patient);
+        end->post_receives(1);
+        reap_one(*end);
+        while (true)
+            pause();
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "the peer: {}\n", error.what());
+    }
+    _exit(1);
+}
+
+TEST_F(ConnectionTest, WhenThePeersProcessIsKilledTheWorkIsFlushed) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+    const UniqueFd out(ends[1]), in(ends[0]);
+    const pid_t child = fork_peer(out.get());
+    ASSERT_GT(child, 0);
+    std::array<char, 64> address{};
+    const ssize_t length = read(in.get(), address.data(), address.size());
+    ASSERT_GT(length, 0);
+
+    open();
+    const auto end = far_->connect_to({address.data(), static_cast<std::size_t>(length)}, {},
+                                      in_flight, patient);
+    WriteRequest hello = message(1, 1);
+    // Its receive may not be posted yet: that is the peer's affair elsewhere.
+    const std::size_t descriptors = open_descriptors();
+    end->post_receives(4);
+    ASSERT_EQ(kill(child, SIGKILL), 0);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status));
+    EXPECT_THAT(statuses(reap(*end, 4)), Each(WcStatus::flushed));
+    post_one(*end, hello);
+    EXPECT_EQ(reap_one(*end).status, WcStatus::flushed);
+    EXPECT_EQ(open_descriptors(), descriptors);
+}
+
+TEST_F(ConnectionTest, DescriptorsComeBack) {
+    open(",qps=2");
+    connect(*near_, *far_); // what librdmacm opens once
+    const std::size_t before = open_descriptors();
+    for (int round = 0; round < 8; ++round) {
+        const Ends ends = connect(*near_, *far_);
+        const auto listener = near_->listen();
+        EXPECT_GT(open_descriptors(), before);
+        error_of([&] { far_->connect_to("10.78.0.1:1", random_key(), in_flight, patient); });
+        error_of([&] { listener->accept(random_key(), in_flight, {.timeout = 1}); });
+        error_of([&] {
+            far_->connect_to(listener->address(), random_key(), in_flight, {.timeout = 1});
+        });
+    }
+    EXPECT_EQ(open_descriptors(), before);
+}
+
+// Several queue pairs. ---------------------------------------------------------------------------
+
+// Frames of several writes, the last with the immediate: in order at the receiver and, for who
+// sent them, though large and small ones are under way together.
+void expect_order(Endpoint& from, Nic& from_nic, Endpoint& to, Nic& to_nic) {
+    constexpr std::uint32_t frames = 120, pieces = 3;
+    constexpr std::size_t large = 200'000;
+    Buffers buffers;
+    const RegisteredBuffer source = buffers.source(from_nic, large);
+    std::vector<RegisteredBuffer> slots;
+    for (int i = 0; i < 4; ++i)
+        slots.push_back(buffers.target(to_nic, large));
+    std::uint32_t posted = 0, received = 0, sent = 0;
+    to.post_receives(4);
+    while (received < frames || sent < frames) {
+        while (posted < frames && posted < received + 4 && posted < sent + 4) {
+            const std::size_t piece = (posted % 2 ? 30 : large) / pieces;
+            std::vector<WriteRequest> requests;
+            for (std::uint32_t i = 0; i < pieces; ++i) {
+                requests.push_back(
+                    write_request(posted, source, i * piece, piece, slots[posted % 4], i * piece));
+                requests.back().signaled = i + 1 == pieces;
+            }
+            requests.back().immediate = posted;
+            ASSERT_EQ(from.post(requests), pieces);
+            ++posted;
+        }
+        ASSERT_EQ(to.wait(patience, 1), WaitResult::ready);
+        std::array<Completion, 3> some;
+        for (const Completion& got : std::span(some).first(to.poll(some))) {
+            ASSERT_EQ(got.status, WcStatus::success);
+            ASSERT_EQ(got.immediate, received);
+            const std::size_t whole = (received % 2 ? 30 : large) / pieces * pieces;
+            ASSERT_TRUE(
+                same(slots[received % 4].bytes().first(whole), source.bytes().first(whole)));
+            ++received;
+            to.post_receives(1);
+        }
+        while (sent < received) {
+            const Completion done = reap_one(from);
+            ASSERT_EQ(done.status, WcStatus::success);
+            ASSERT_EQ(done.wr_id, sent++);
+        }
+    }
+}
+
+TEST_F(ConnectionTest, OverSeveralQueuePairsTheOrderIsThatOfPosting) {
+    for (const int number : {1, 2, 4, 8}) {
+        SCOPED_TRACE(number);
+        open(fmt::format(",qps={}", number));
+        const Ends ends = connect(*near_, *far_);
+        expect_order(*ends.far, *far_, *ends.near, *near_);
+        expect_order(*ends.near, *near_, *ends.far, *far_);
+        const EndpointPair within = near_->connect_within(in_flight);
+        expect_order(*within.sender, *near_, *within.receiver, *near_);
+    }
+}
+
+// As the receiver of a stream tells of free slots: few of them signaled.
+TEST_F(ConnectionTest, OverSeveralQueuePairsTheQueueOfSilentMessagesDoesNotFill) {
+    open(",qps=4");
+    const Ends ends = connect(*near_, *far_);
+    std::uint32_t sent = 0;
+    for (std::uint32_t i = 0; i < 200; ++i) {
+        ends.near->post_receives(1);
+        WriteRequest request = message(i, i);
+        request.signaled = i % 8 == 7; // always of the same queue pair
+        post_one(*ends.far, request);
+        EXPECT_EQ(reap_one(*ends.near).immediate, i);
+        if (request.signaled) {
+            EXPECT_EQ(reap_one(*ends.far).wr_id, i);
+            ++sent;
+        }
+    }
+    EXPECT_EQ(sent, 25u);
+}
+
+TEST_F(ConnectionTest, OverSeveralQueuePairsAFailureIsThatOfAll) {
+    open(",qps=3");
+    const Ends ends = connect(*near_, *far_);
+    ends.near->post_receives(6);
+    ends.far->post_receives(4);
+    Buffers buffers;
+    const RegisteredBuffer source = buffers.source(*far_, 4096);
+    const RegisteredBuffer target = buffers.target(*near_, 4096);
+    std::vector<WriteRequest> requests;
+    for (std::uint32_t i = 0; i < 6; ++i)
+        requests.push_back(write_request(i, source, 0, 100, target, 0, i));
+    requests[2].rkey ^= 0x3333;
+    EXPECT_EQ(ends.far->post(requests), 6u);
+    std::vector<Completion> sends, receives;
+    for (const Completion& done : reap(*ends.far, 10))
+        (done.opcode == WcOpcode::rdma_write ? sends : receives).push_back(done);
+    ASSERT_EQ(sends.size(), 6u);
+    for (std::uint32_t i = 0; i < 6; ++i)
+        EXPECT_EQ(sends[i].wr_id, i);
+    // Those before may have been on their way yet; none after it has succeeded.
+    const auto all = statuses(sends);
+    const auto failed =
+        std::ranges::find_if(all, [](WcStatus status) { return status != WcStatus::success; });
+    EXPECT_LE(failed - all.begin(), 2);
+    for (auto status = failed; status != all.end(); ++status)
+        EXPECT_NE(*status, WcStatus::success);
+    EXPECT_THAT(all[2], AnyOf(WcStatus::remote_access_error, WcStatus::flushed));
+    EXPECT_THAT(statuses(receives), Each(WcStatus::flushed));
+    EXPECT_THROW(ends.far->post_receives(1), Error);
+}
+
+TEST_F(ConnectionTest, AnotherNumberOfQueuePairsIsSaidToBeOne) {
+    near_ = open_nic("verbs:device=rxe0,qps=4");
+    far_ = open_nic("verbs:device=rxe0,qps=2");
+    const auto listener = near_->listen();
+    const ConnectionKey key = random_key();
+    auto connecting = std::async(std::launch::async, [&] {
+        return error_of([&] { far_->connect_to(listener->address(), key, in_flight, patient); });
+    });
+    Event over;
+    auto accepting = std::async(std::launch::async, [&] {
+        return error_of(
+            [&] { listener->accept(key, in_flight, {.timeout = patience, .cancel = &over}); });
+    });
+    EXPECT_THAT(connecting.get(), HasSubstr("queue pairs (qps): ours 2, theirs 4"));
+    over.signal();
+    EXPECT_THAT(accepting.get(), HasSubstr("cancelled"));
+}
+
+} // namespace
+} // namespace clearframe::guest
