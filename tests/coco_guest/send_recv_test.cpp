@@ -103,11 +103,10 @@ TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
     Receiver receiver(
         {"--nic", "verbs:device=rxe0", "--heap", "memfd", "--keep", "--timeout", "60"});
     {
-        testing::Command command{.arguments = with({"send", receiver.address()}, endless)};
-        command.terminal = testing::Terminal::err;
-        command.signals = {{"GB/s", SIGKILL}};
-        const Finished killed = testing::run(command);
-        EXPECT_EQ(killed.signal, SIGKILL) << killed.describe();
+        testing::Beside sender({.arguments = with({"send", receiver.address()}, endless)},
+                               "receiver 127.0.0.1:");
+        sender.signal(SIGKILL);
+        EXPECT_EQ(sender.finish().signal, SIGKILL) << sender.finish().describe();
     }
     // It takes the next one.
     const std::vector<std::string> small{"--heap", "memfd", "--gpu", "none", "--size", "64x64"};
@@ -117,14 +116,10 @@ TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
     while (next.status == 3 && next.err.find("busy") != std::string::npos);
     EXPECT_EQ(next.status, 0) << next.describe();
 
-    testing::Command command{.arguments = with({"send", receiver.address()}, endless)};
-    std::optional<Finished> sent;
-    std::jthread sender([&] { sent = testing::run(command); });
-    // The third one's line: its own port tells it from the others.
-    receiver.wait_for_times("sender 127.0.0.1:", 3);
+    testing::Beside sender({.arguments = with({"send", receiver.address()}, endless)},
+                           "receiver 127.0.0.1:");
     receiver.signal(SIGKILL);
-    sender.join();
-    EXPECT_EQ(sent->status, 1) << sent->describe();
+    EXPECT_EQ(sender.finish().status, 1) << sender.finish().describe();
 }
 
 } // namespace
