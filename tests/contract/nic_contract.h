@@ -15,12 +15,6 @@ namespace clearframe::test {
 
 inline constexpr std::size_t KB = 1024;
 
-// How two ends come to be connected.
-enum class Joined {
-    within, // connect_within()
-    listed, // listen() on one NIC and connect_to() on another of its kind
-};
-
 struct Setup {
     const char* nic; // as open_nic() takes it
     Joined joined;
@@ -28,9 +22,6 @@ struct Setup {
 
 // The NIC, or nothing and why this machine has none. Throws where it should have one.
 std::unique_ptr<Nic> open_for_test(const char* specification, std::string& refusal);
-
-// The sender's end is of `from`, the receiver's of `to`. Throws Error.
-EndpointPair connect_listed(Nic& from, Nic& to, std::uint32_t in_flight);
 
 class NicContract : public testing::TestWithParam<Setup> {
 protected:

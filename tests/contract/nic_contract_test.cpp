@@ -10,7 +10,6 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <future>
 #include <set>
 #include <string>
 
@@ -40,26 +39,6 @@ std::unique_ptr<Nic> open_for_test(const char* specification, std::string& refus
         return nullptr;
     }
     throw std::runtime_error("probe_nics() does not know " + std::string(name));
-}
-
-EndpointPair connect_listed(Nic& from, Nic& to, std::uint32_t in_flight) {
-    const auto listener = to.listen();
-    const ConnectionKey key = random_key();
-    const Patience limit{.timeout = patience};
-    // An accept() that nobody comes for is cancelled.
-    Event nobody_comes;
-    auto accepted = std::async(std::launch::async, [&] {
-        return listener->accept(key, in_flight, {.timeout = patience, .cancel = &nobody_comes});
-    });
-    EndpointPair ends;
-    try {
-        ends.sender = from.connect_to(listener->address(), key, in_flight, limit);
-    } catch (...) {
-        nobody_comes.signal();
-        throw;
-    }
-    ends.receiver = accepted.get();
-    return ends;
 }
 
 void NicContract::SetUp() {

@@ -75,7 +75,7 @@ Engine::Memory Engine::find_remote(std::uint32_t rkey) const {
 
 std::shared_ptr<Connection> Engine::connect(std::uint32_t depth) {
     const std::lock_guard lock(mutex_);
-    const auto connection = std::make_shared<Connection>();
+    auto connection = std::make_shared<Connection>();
     for (int i = 0; i < 2; ++i)
         connection->ends.emplace_back(depth, FaultSource(options_, ends_made_++));
     connections_.push_back(connection);
@@ -84,7 +84,7 @@ std::shared_ptr<Connection> Engine::connect(std::uint32_t depth) {
 
 std::shared_ptr<Connection> Engine::connect(std::uint32_t depth, emulated::Acquaintance peer) {
     std::unique_lock lock(mutex_);
-    const auto connection = std::make_shared<Connection>();
+    auto connection = std::make_shared<Connection>();
     connection->ends.emplace_back(depth, FaultSource(options_, ends_made_++));
     const std::vector<std::uint32_t> told = peer.told;
     connection->peer =
@@ -127,7 +127,7 @@ void Engine::leave(std::unique_lock<std::mutex>& lock, emulated::Peer& peer) {
     }
     lock.lock();
     peer.hang_up();
-    settled_.wait_for(lock, peer_time, [&] { return peer.is_gone(); });
+    settled_.wait_for(lock, peer_time, [&] { return peer.is_gone() && !giving_up_; });
 }
 
 void Engine::wake(std::unique_lock<std::mutex>& lock) {
@@ -333,9 +333,12 @@ void Engine::give_up_remains(std::unique_lock<std::mutex>& lock) {
                 remains_.push_back(std::move(*remains));
     if (remains_.empty())
         return;
+    giving_up_ = true;
     lock.unlock();
     remains_.clear();
     lock.lock();
+    giving_up_ = false;
+    settled_.notify_all();
 }
 
 void Engine::run_plain(std::unique_lock<std::mutex>& lock) {

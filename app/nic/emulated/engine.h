@@ -136,9 +136,10 @@ private:
     const Connection* current_ = nullptr; // whose bytes are being moved
     PlainRun* plain_ = nullptr;
     bool stalled_ = false;
+    bool giving_up_ = false; // remains_
     bool stopping_ = false;
     bool idle_ = false;               // asleep until there is work
-    std::condition_variable settled_; // current_, plain_ or what a peer was asked has ended
+    std::condition_variable settled_; // current_, plain_, giving_up_ or what a peer was asked
 
     // The thread's own.
     std::vector<std::shared_ptr<QueuePair>> woken_; // to be woken once the mutex is free

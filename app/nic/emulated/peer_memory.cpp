@@ -34,7 +34,8 @@ void check_file(const RegionRecord& record, int fd) {
     if (::fstatfs(fd, &system) != 0 || ::fstat(fd, &status) != 0)
         throw_errno(errno, "NIC emulated: looking at the peer's memory");
     std::uint64_t size = 0;
-    if (static_cast<std::uint64_t>(system.f_type) == DMA_BUF_MAGIC) {
+    const bool is_memfd = static_cast<std::uint64_t>(system.f_type) != DMA_BUF_MAGIC;
+    if (!is_memfd) {
         const off_t end = ::lseek(fd, 0, SEEK_END);
         size = end > 0 ? static_cast<std::uint64_t>(end) : 0;
     } else {
@@ -42,11 +43,11 @@ void check_file(const RegionRecord& record, int fd) {
         if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
             refuse(record, "it is neither a dma-buf nor a memfd with F_SEAL_SHRINK");
         size = static_cast<std::uint64_t>(status.st_size);
-        if (static_cast<std::uint64_t>(status.st_blocks) * 512 < record.length)
-            refuse(record, "its file has holes");
     }
     if (size < record.length)
         refuse(record, fmt::format("its file has only {}", bytes_text(size)));
+    if (is_memfd && static_cast<std::uint64_t>(status.st_blocks) * 512 < record.length)
+        refuse(record, "its file has holes");
 }
 
 } // namespace

@@ -18,14 +18,15 @@ using testing::ElementsAre;
 
 constexpr std::size_t frame = 100'000;
 
-// A NIC with one connection and a frame's memory at each end.
+// A NIC, or two, with one connection and a frame's memory at each end.
 class Stream {
 public:
-    explicit Stream(const std::string& options = {})
+    explicit Stream(const std::string& options = {}, Joined joined = Joined::within)
         : nic(open_nic("emulated:" + options)),
+          far_nic(joined == Joined::listed ? open_nic("emulated") : nullptr),
           source(buffers.source(*nic, frame)),
-          target(buffers.target(*nic, frame)),
-          ends(nic->connect_within(64)) {
+          target(buffers.target(far_nic ? *far_nic : *nic, frame)),
+          ends(far_nic ? connect_listed(*nic, *far_nic, 64) : nic->connect_within(64)) {
         ends.receiver->post_receives(64);
     }
 
@@ -46,7 +47,7 @@ public:
     }
 
     Buffers buffers;
-    std::unique_ptr<Nic> nic;
+    std::unique_ptr<Nic> nic, far_nic;
     RegisteredBuffer source, target;
     EndpointPair ends;
 };
@@ -54,7 +55,7 @@ public:
 // Frames 0 and 2 are as they should be, so it was frame 1 that was struck, and nothing else.
 class Struck : public Stream {
 public:
-    explicit Struck(const std::string& fault) : Stream(fault + "=@1") {
+    Struck(const std::string& fault, Joined joined) : Stream(fault + "=@1", joined) {
         take_differences();
         good(0);
     }
@@ -70,8 +71,14 @@ public:
     }
 };
 
-TEST(EmulatedFault, CorruptChangesOneByte) {
-    Struck stream("corrupt");
+class EmulatedFault : public testing::TestWithParam<Joined> {};
+INSTANTIATE_TEST_SUITE_P(Joined, EmulatedFault, testing::Values(Joined::within, Joined::listed),
+                         [](const auto& test) {
+                             return test.param == Joined::within ? "Within" : "Listed";
+                         });
+
+TEST_P(EmulatedFault, CorruptChangesOneByte) {
+    Struck stream("corrupt", GetParam());
     stream.post(1);
     EXPECT_EQ(reap_one(*stream.ends.receiver).byte_len, frame);
     EXPECT_EQ(stream.take_differences(), 1u);
@@ -79,8 +86,8 @@ TEST(EmulatedFault, CorruptChangesOneByte) {
     stream.good(2);
 }
 
-TEST(EmulatedFault, DropTellsTheSenderAlone) {
-    Struck stream("drop");
+TEST_P(EmulatedFault, DropTellsTheSenderAlone) {
+    Struck stream("drop", GetParam());
     stream.post(1);
     EXPECT_EQ(reap_one(*stream.ends.sender).status, WcStatus::success);
     EXPECT_EQ(stream.ends.receiver->wait(0), WaitResult::timed_out);
@@ -88,8 +95,8 @@ TEST(EmulatedFault, DropTellsTheSenderAlone) {
     stream.good(2);
 }
 
-TEST(EmulatedFault, TornWritesTheFirstHalf) {
-    Struck stream("torn");
+TEST_P(EmulatedFault, TornWritesTheFirstHalf) {
+    Struck stream("torn", GetParam());
     stream.post(1);
     EXPECT_EQ(reap_one(*stream.ends.receiver).byte_len, frame);
     EXPECT_TRUE(
@@ -99,8 +106,8 @@ TEST(EmulatedFault, TornWritesTheFirstHalf) {
     stream.good(2);
 }
 
-TEST(EmulatedFault, LateTellsOfBytesThatNeverCome) {
-    Struck stream("late");
+TEST_P(EmulatedFault, LateTellsOfBytesThatNeverCome) {
+    Struck stream("late", GetParam());
     stream.post(1);
     const Completion received = reap_one(*stream.ends.receiver);
     EXPECT_EQ(received.status, WcStatus::success);
@@ -110,8 +117,8 @@ TEST(EmulatedFault, LateTellsOfBytesThatNeverCome) {
     stream.good(2);
 }
 
-TEST(EmulatedFault, WrongLengthIsInTheCompletionAlone) {
-    Struck stream("wrong-length");
+TEST_P(EmulatedFault, WrongLengthIsInTheCompletionAlone) {
+    Struck stream("wrong-length", GetParam());
     stream.post(1);
     const Completion received = reap_one(*stream.ends.receiver);
     EXPECT_NE(received.byte_len, frame);
@@ -121,8 +128,8 @@ TEST(EmulatedFault, WrongLengthIsInTheCompletionAlone) {
     stream.good(2);
 }
 
-TEST(EmulatedFault, WrongImmediateIsInTheCompletionAlone) {
-    Struck stream("wrong-immediate");
+TEST_P(EmulatedFault, WrongImmediateIsInTheCompletionAlone) {
+    Struck stream("wrong-immediate", GetParam());
     stream.post(1);
     const Completion received = reap_one(*stream.ends.receiver);
     EXPECT_NE(received.immediate, 1u);
@@ -132,8 +139,8 @@ TEST(EmulatedFault, WrongImmediateIsInTheCompletionAlone) {
     stream.good(2);
 }
 
-TEST(EmulatedFault, ErrorBreaksTheConnection) {
-    Struck stream("error");
+TEST_P(EmulatedFault, ErrorBreaksTheConnection) {
+    Struck stream("error", GetParam());
     stream.post(1);
     stream.post(2);
     EXPECT_THAT(statuses(reap(*stream.ends.sender, 2)),
@@ -142,8 +149,8 @@ TEST(EmulatedFault, ErrorBreaksTheConnection) {
     EXPECT_EQ(stream.take_differences(), frame);
 }
 
-TEST(EmulatedFault, AReceiverThatHasNotSeenTheBreakMayStillPostReceives) {
-    Struck stream("error");
+TEST_P(EmulatedFault, AReceiverThatHasNotSeenTheBreakMayStillPostReceives) {
+    Struck stream("error", GetParam());
     stream.post(1);
     reap_one(*stream.ends.sender);
     stream.ends.receiver->post_receives(1); // in place of the one that frame 0 used
@@ -151,8 +158,8 @@ TEST(EmulatedFault, AReceiverThatHasNotSeenTheBreakMayStillPostReceives) {
     EXPECT_THROW(stream.ends.receiver->post_receives(1), Error);
 }
 
-TEST(EmulatedFault, StallStopsTheEngineForGood) {
-    Struck stream("stall");
+TEST_P(EmulatedFault, StallStopsTheEngineForGood) {
+    Struck stream("stall", GetParam());
     stream.post(1);
     stream.post(2);
     EXPECT_EQ(stream.ends.sender->wait(5'000'000), WaitResult::timed_out);
@@ -169,8 +176,8 @@ TEST(EmulatedFault, StallStopsTheEngineForGood) {
     waiter.join();
 }
 
-TEST(EmulatedFault, OnlyFramesAreCountedAndStruck) {
-    Stream stream("drop=@1");
+TEST_P(EmulatedFault, OnlyFramesAreCountedAndStruck) {
+    Stream stream("drop=@1", GetParam());
     const auto piece = [&](std::uint64_t id) {
         return write_request(id, stream.source, 0, 1000, stream.target, 0);
     };
@@ -190,7 +197,7 @@ TEST(EmulatedFault, OnlyFramesAreCountedAndStruck) {
     EXPECT_THAT(arrived, ElementsAre(100, 0, 101, 102, 2));
 }
 
-TEST(EmulatedFault, EveryConnectionCountsItsOwnFrames) {
+TEST(EmulatedFaults, AreCountedForEachConnection) {
     Stream stream("wrong-length=@0");
     stream.post(0);
     EXPECT_NE(reap_one(*stream.ends.receiver).byte_len, frame);
@@ -201,8 +208,8 @@ TEST(EmulatedFault, EveryConnectionCountsItsOwnFrames) {
 }
 
 // What became of `count` frames: length, immediate and bytes that differ, of each.
-std::vector<std::uint32_t> outcomes(const std::string& options, int count) {
-    Stream stream(options);
+std::vector<std::uint32_t> outcomes(const std::string& options, int count, Joined joined) {
+    Stream stream(options, joined);
     std::vector<std::uint32_t> all;
     for (int i = 0; i < count; ++i) {
         stream.post(static_cast<std::uint64_t>(i));
@@ -216,11 +223,11 @@ std::vector<std::uint32_t> outcomes(const std::string& options, int count) {
     return all;
 }
 
-TEST(EmulatedFault, TheSameSeedAndTrafficGiveTheSameFaults) {
+TEST_P(EmulatedFault, TheSameSeedAndTrafficGiveTheSameFaults) {
     const std::string faults = "corrupt=0.2,drop=0.1,wrong-length=0.1,wrong-immediate=0.1,seed=";
-    const auto first = outcomes(faults + "4", 60);
-    EXPECT_EQ(first, outcomes(faults + "4", 60));
-    EXPECT_NE(first, outcomes(faults + "5", 60));
+    const auto first = outcomes(faults + "4", 60, GetParam());
+    EXPECT_EQ(first, outcomes(faults + "4", 60, GetParam()));
+    EXPECT_NE(first, outcomes(faults + "5", 60, GetParam()));
 }
 
 // Time. Neither of these can fail because a machine is slow. --------------------------------------

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
 #include <memory>
 #include <optional>
 #include <span>
@@ -66,6 +67,44 @@ private:
     std::unique_ptr<Heap> heap_;
     ExposureMeter meter_;
 };
+
+// How two ends come to be connected.
+enum class Joined {
+    within, // connect_within()
+    listed, // listen() on one NIC and connect_to() on another of its kind
+};
+
+// What `listener` accepts, on a thread of its own; an accept() that nobody comes for ends with
+// this.
+class Accepting {
+public:
+    Accepting(Listener& listener, const ConnectionKey& key, std::uint32_t in_flight = 64)
+        : end_(std::async(std::launch::async, [this, &listener, key, in_flight] {
+              return listener.accept(key, in_flight, {.timeout = patience, .cancel = &cancel_});
+          })) {}
+    Accepting(const Accepting&) = delete;
+    Accepting& operator=(const Accepting&) = delete;
+    ~Accepting() { cancel_.signal(); }
+
+    void cancel() { cancel_.signal(); }
+    // Throws what accept() throws.
+    std::unique_ptr<Endpoint> get() { return end_.get(); }
+
+private:
+    Event cancel_;
+    std::future<std::unique_ptr<Endpoint>> end_;
+};
+
+// The sender's end is of `from`, the receiver's of `to`. Throws Error.
+inline EndpointPair connect_listed(Nic& from, Nic& to, std::uint32_t in_flight) {
+    const auto listener = to.listen();
+    const ConnectionKey key = random_key();
+    Accepting accepting(*listener, key, in_flight);
+    EndpointPair ends;
+    ends.sender = from.connect_to(listener->address(), key, in_flight, {.timeout = patience});
+    ends.receiver = accepting.get();
+    return ends;
+}
 
 // `length` bytes from one buffer's offset to another's.
 inline WriteRequest write_request(std::uint64_t wr_id, const RegisteredBuffer& from,
