@@ -135,9 +135,9 @@ Parts open_parts(const PartRequests& requests) {
     if (parts.gpu)
         parts.described.back().detail += "; " + import_text(parts.gpu->info());
 
-    const std::vector<Candidate> nics = probe_nics();
+    const std::vector<Candidate> nics = probe_nics_for(requests.nic);
     const Choice nic = choose("NIC", requests.nic.substr(0, requests.nic.find(':')), nics);
-    parts.nic = open_nic(requests.nic);
+    parts.nic = open_nic(requests.nic, nics);
     parts.described.push_back(describe("nic", nics, nic));
     describe_opened(parts.described.back(), parts.nic->info());
 

@@ -70,21 +70,41 @@ std::size_t Endpoint::post(std::span<const WriteRequest> requests) {
     return do_post(requests);
 }
 
+namespace {
+
+Candidate emulated_candidate() {
+    return {.name = "emulated",
+            .detail = "RDMA writes as verbs has them",
+            .usable = true,
+            .emulated = true,
+            .emulation = "in this process: a thread moves the bytes"};
+}
+
+std::string_view name_of(std::string_view specification) {
+    return specification.substr(0, specification.find(':'));
+}
+
+} // namespace
+
 std::vector<Candidate> probe_nics(const std::filesystem::path& root) {
-    return {probe_verbs(root),
-            {.name = "emulated",
-             .detail = "RDMA writes as verbs has them",
-             .usable = true,
-             .emulated = true,
-             .emulation = "in this process: a thread moves the bytes"}};
+    return {probe_verbs(root), emulated_candidate()};
+}
+
+std::vector<Candidate> probe_nics_for(std::string_view specification) {
+    if (name_of(specification) == "emulated")
+        return {emulated_candidate()};
+    return probe_nics();
 }
 
 std::unique_ptr<Nic> open_nic(std::string_view specification) {
+    return open_nic(specification, probe_nics_for(specification));
+}
+
+std::unique_ptr<Nic> open_nic(std::string_view specification, std::span<const Candidate> nics) {
     const std::size_t colon = specification.find(':');
     const std::string_view options =
         colon == specification.npos ? "" : specification.substr(colon + 1);
-    const std::vector<Candidate> nics = probe_nics();
-    const Choice choice = choose("NIC", specification.substr(0, colon), nics);
+    const Choice choice = choose("NIC", name_of(specification), nics);
     return nics[choice.index].name == "verbs" ? make_verbs_nic(options)
                                               : make_emulated_nic(parse_emulated_options(options));
 }

@@ -241,9 +241,15 @@ private:
 // `root` stands in for "/": the picture of another machine.
 std::vector<Candidate> probe_nics(const std::filesystem::path& root = "/");
 
+// Those that `specification`, as of open_nic(), leaves to choose from: where it names the emulated
+// NIC, that alone, and no RDMA device is opened. A broken driver can be stepped around.
+std::vector<Candidate> probe_nics_for(std::string_view specification);
+
 // Opens a NIC from its command-line form "NAME" or "NAME:key=value,…"; options are the NIC's own
 // (nic/emulated/options.h, nic/verbs/options.h). "auto" is the best that is usable. Throws Error of
 // usage for an unknown name, option or value, of availability for a NIC that cannot be used.
 std::unique_ptr<Nic> open_nic(std::string_view specification);
+// The same, of what probe_nics_for() has found.
+std::unique_ptr<Nic> open_nic(std::string_view specification, std::span<const Candidate> nics);
 
 } // namespace clearframe
