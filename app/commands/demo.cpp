@@ -3,6 +3,7 @@
 #include "commands/bench_report.h"
 #include "commands/command.h"
 #include "commands/demo_options.h"
+#include "commands/examination.h"
 #include "commands/interrupt.h"
 #include "commands/live_run.h"
 #include "commands/parts.h"
@@ -86,6 +87,7 @@ public:
     Snapshot snapshot(const Display& display) override {
         Snapshot snapshot = run_.snapshot();
         snapshot.cost = display.cost();
+        snapshot.doctor = examination_.view();
         return snapshot;
     }
     std::optional<ViewedFrame> take_frame(const std::string& path) override {
@@ -96,6 +98,8 @@ public:
             run_.apply(*actions.settings);
         if (actions.restart)
             run_.restart();
+        if (actions.examine)
+            examination_.start();
         if (!actions.save_results)
             return {};
         RunRecord record = run_.record();
@@ -108,6 +112,7 @@ public:
 private:
     LiveRun& run_;
     const Saves& saves_;
+    Examination examination_;
 };
 
 class RecordedSubject final : public Subject {
@@ -242,7 +247,7 @@ int replay(const DemoOptions& options, DemoPlan plan, Interrupts& interrupts) {
     Display display(plan.display);
     report_display(out, display);
     Panel panel;
-    panel.open_help(recording.help);
+    panel.open(recording.overlay, recording.scroll);
     if (recording.pointer)
         display.set_pointer(recording.pointer->first, recording.pointer->second);
     RecordedSubject subject(recording.snapshot, display.views());

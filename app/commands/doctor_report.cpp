@@ -110,18 +110,10 @@ void report_matrix(Terminal& out, const DoctorRecord& record, std::size_t width)
     }
 }
 
-std::string or_none(const std::string& name) { return name.empty() ? "none" : name; }
-
 void report_verdict(Terminal& out, const DoctorRecord& record, std::size_t width) {
     const RealPath path = record.real_path();
-    const std::string text =
-        path.whole ? fmt::format("The whole real path is there: heap {}, GPU {}, NIC {}.",
-                                 path.heap, path.gpu, path.nic)
-                   : fmt::format("Not the whole real path. Real here: heap {}, GPU {}, NIC {}. "
-                                 "What is not is emulated, and every figure says so.",
-                                 or_none(path.heap), or_none(path.gpu), or_none(path.nic));
     out.line("");
-    for (const std::string& line : wrapped(text, width))
+    for (const std::string& line : wrapped(verdict(path), width))
         out.line(out.styled(line, path.whole ? Style::good : Style::attention));
 }
 

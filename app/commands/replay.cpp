@@ -53,10 +53,15 @@ void read_ui(const json& ui, std::string_view name, Recording& recording) {
     if (!ui.is_object())
         refuse(name, "ui", "an object");
     for (const auto& [member, value] : ui.items()) {
-        if (member == "help") {
+        if (member == "help" || member == "doctor") {
             if (!value.is_boolean())
-                refuse(name, "ui.help", "true or false");
-            recording.help = value.get<bool>();
+                refuse(name, "ui." + member, "true or false");
+            if (value.get<bool>())
+                recording.overlay = member == "help" ? Overlay::help : Overlay::doctor;
+        } else if (member == "scroll") {
+            if (!value.is_number() || !(std::abs(value.get<double>()) <= max_frame_side))
+                refuse(name, "ui.scroll", "a number of units");
+            recording.scroll = value.get<float>();
         } else if (member == "pointer") {
             const auto is_place = [](const json& number) {
                 return number.is_number() && std::abs(number.get<double>()) <= max_frame_side;
@@ -66,7 +71,7 @@ void read_ui(const json& ui, std::string_view name, Recording& recording) {
                 refuse(name, "ui.pointer", "[x, y]");
             recording.pointer = {value[0].get<double>(), value[1].get<double>()};
         } else {
-            refuse(name, "ui." + member, "help or pointer");
+            refuse(name, "ui." + member, "help, doctor, scroll or pointer");
         }
     }
 }

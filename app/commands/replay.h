@@ -4,6 +4,7 @@
 #include "gpu/frame_view.h"
 #include "measure/snapshot.h"
 #include "memory/heap.h"
+#include "ui/panel.h"
 
 #include <map>
 #include <memory>
@@ -16,10 +17,12 @@
 namespace clearframe {
 
 // What a file made by `demo --record` says. By hand a member `ui` may be added to it, of which each
-// part is optional: {"help": true, "pointer": [x, y]}, the pointer's place in units (ui/theme.h).
+// part is optional: {"help": true, "doctor": true, "scroll": y, "pointer": [x, y]}: which view lies
+// over the panel, moved up by how much, and the pointer's place, both in units (ui/theme.h).
 struct Recording {
     Snapshot snapshot;
-    bool help = false;
+    Overlay overlay = Overlay::none;
+    float scroll = 0;
     std::optional<std::pair<double, double>> pointer;
 };
 

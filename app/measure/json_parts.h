@@ -1,6 +1,7 @@
 // Pieces of JSON that run records and snapshots have in common. Inside measure/ only.
 #pragma once
 
+#include "measure/doctor_record.h"
 #include "measure/record.h"
 
 #include <nlohmann/json.hpp>
@@ -21,7 +22,12 @@ Json to_json(const Part& part);
 Json to_json(const Quantiles& latency_us);
 Json to_json(const Comparison& comparison);
 Json to_json(const Limits& limits);
+Json to_json(const DoctorView& view);
 Json stages_json(const std::map<std::string, double>& stages_us);
+
+class JsonValue; // measure/json_value.h
+// What to_json() made of one. Throws Error of usage.
+DoctorView read_doctor_view(const JsonValue& json);
 
 // A driver's name or a refusal may hold anything: what is no UTF-8 is replaced. Ends in a newline.
 std::string json_text(const Json& json);

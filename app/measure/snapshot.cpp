@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "measure/json_parts.h"
+#include "measure/json_value.h"
 
 #include <fmt/format.h>
 
@@ -13,6 +14,7 @@ namespace clearframe {
 namespace {
 
 constexpr std::string_view schema = "clearframe.snapshot/1";
+constexpr std::string_view advice = "Make it with clearframe demo --record";
 constexpr std::array<std::string_view, 4> state_names = {"starting", "running", "paused", "failed"};
 
 Json to_json(const DemoSettings& settings) {
@@ -66,107 +68,26 @@ Json to_json(const PanelCost& cost) {
     };
 }
 
-// One value of the text that is read, and where it stands, for messages: "paths[1].latency_us".
-class Value {
-public:
-    Value(const Json& json, std::string_view name, std::string where)
-        : json_(json), name_(name), where_(std::move(where)) {}
-
-    // A member of an object, which must be there.
-    Value operator[](const char* member) const {
-        require(json_.is_object(), "an object");
-        const std::string where = where_.empty() ? member : where_ + "." + member;
-        const auto found = json_.find(member);
-        if (found == json_.end())
-            refuse(where, "is missing");
-        return {*found, name_, where};
-    }
-    std::vector<Value> elements(std::size_t most) const {
-        require(json_.is_array() && json_.size() <= most,
-                fmt::format("a list of at most {}", most));
-        std::vector<Value> values;
-        for (std::size_t i = 0; i < json_.size(); ++i)
-            values.emplace_back(json_[i], name_, fmt::format("{}[{}]", where_, i));
-        return values;
-    }
-    std::vector<std::pair<std::string, Value>> members(std::size_t most) const {
-        require(json_.is_object() && json_.size() <= most,
-                fmt::format("an object of at most {}", most));
-        std::vector<std::pair<std::string, Value>> values;
-        for (const auto& [key, value] : json_.items())
-            values.emplace_back(key, Value(value, name_, where_ + "." + key));
-        return values;
-    }
-
-    bool is_null() const { return json_.is_null(); }
-    bool flag() const {
-        require(json_.is_boolean(), "true or false");
-        return json_.get<bool>();
-    }
-    std::string text() const {
-        require(json_.is_string() && json_.get_ref<const std::string&>().size() <= 4096,
-                "text of at most 4096 bytes");
-        return json_.get<std::string>();
-    }
-    std::vector<std::string> texts() const {
-        std::vector<std::string> result;
-        for (const Value& value : elements(64))
-            result.push_back(value.text());
-        return result;
-    }
-    std::uint64_t count(std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) const {
-        require(json_.is_number_unsigned() && json_.get<std::uint64_t>() <= most,
-                fmt::format("a whole number, at most {}", most));
-        return json_.get<std::uint64_t>();
-    }
-    std::uint32_t count32(std::uint32_t most = std::numeric_limits<std::uint32_t>::max()) const {
-        return static_cast<std::uint32_t>(count(most));
-    }
-    // Not negative; what was unknown or not finite was written as null.
-    double real(double if_null = 0) const {
-        if (json_.is_null())
-            return if_null;
-        require(json_.is_number() && json_.get<double>() >= 0 && std::isfinite(json_.get<double>()),
-                "a number, not negative");
-        return json_.get<double>();
-    }
-
-    void require(bool good, std::string_view expected) const {
-        if (!good)
-            refuse(where_.empty() ? "the whole" : where_, fmt::format("must be {}", expected));
-    }
-
-private:
-    [[noreturn]] void refuse(std::string_view where, std::string_view how) const {
-        throw Error(Failure::usage, fmt::format("{}: {} {}", name_, where, how), {},
-                    "Make it with clearframe demo --record");
-    }
-
-    const Json& json_;
-    std::string_view name_;
-    std::string where_;
-};
-
 constexpr std::size_t most_paths = 16;
 constexpr std::uint32_t most_side = 16384; // max_frame_side of wire/frame.h
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-std::vector<Part> read_parts(const Value& json) {
+std::vector<Part> read_parts(const JsonValue& json) {
     std::vector<Part> parts;
-    for (const Value& value : json.elements(16)) {
+    for (const JsonValue& value : json.elements(16)) {
         Part part{.kind = value["kind"].text(),
                   .name = value["name"].text(),
                   .detail = value["detail"].text(),
                   .emulated = value["emulated"].flag(),
                   .emulation = value["emulation"].text()};
-        for (const Value& refusal : value["refused"].elements(64))
+        for (const JsonValue& refusal : value["refused"].elements(64))
             part.refused.push_back({refusal["name"].text(), refusal["reason"].text()});
         parts.push_back(std::move(part));
     }
     return parts;
 }
 
-Environment read_environment(const Value& json) {
+Environment read_environment(const JsonValue& json) {
     return {
         .program = json["program"].text(),
         .time = json["time"].text(),
@@ -180,7 +101,7 @@ Environment read_environment(const Value& json) {
     };
 }
 
-DemoSettings read_settings(const Value& json) {
+DemoSettings read_settings(const JsonValue& json) {
     DemoSettings settings{
         .paths = json["paths"].texts(),
         .interleaved = json["interleaved"].flag(),
@@ -197,7 +118,7 @@ DemoSettings read_settings(const Value& json) {
     return settings;
 }
 
-DemoChoices read_choices(const Value& json) {
+DemoChoices read_choices(const JsonValue& json) {
     return {
         .paths = json["paths"].texts(),
         .scenes = json["scenes"].texts(),
@@ -207,8 +128,8 @@ DemoChoices read_choices(const Value& json) {
     };
 }
 
-PathSnapshot read_path(const Value& json) {
-    const Value latency = json["latency_us"];
+PathSnapshot read_path(const JsonValue& json) {
+    const JsonValue latency = json["latency_us"];
     PathSnapshot path{
         .name = json["name"].text(),
         .running = json["running"].flag(),
@@ -230,9 +151,9 @@ PathSnapshot read_path(const Value& json) {
     };
     for (const auto& [stage, median] : json["stages_us"].members(16))
         path.stages_us[stage] = median.real();
-    if (const Value shown = json["shown"]; !shown.is_null())
+    if (const JsonValue shown = json["shown"]; !shown.is_null())
         path.shown = shown.count();
-    const std::vector<Value> history = json["history"].elements(PathSnapshot::bins);
+    const std::vector<JsonValue> history = json["history"].elements(PathSnapshot::bins);
     json["history"].require(history.size() == PathSnapshot::bins,
                             fmt::format("a list of {}", PathSnapshot::bins));
     for (std::size_t i = 0; i < history.size(); ++i)
@@ -241,7 +162,7 @@ PathSnapshot read_path(const Value& json) {
     return path;
 }
 
-std::optional<Comparison> read_comparison(const Value& json) {
+std::optional<Comparison> read_comparison(const JsonValue& json) {
     if (json.is_null())
         return std::nullopt;
     Comparison comparison;
@@ -250,7 +171,7 @@ std::optional<Comparison> read_comparison(const Value& json) {
             comparison.baseline = value.text();
             continue;
         }
-        const std::vector<Value> interval = value["ci95"].elements(2);
+        const std::vector<JsonValue> interval = value["ci95"].elements(2);
         value["ci95"].require(interval.size() == 2, "a list of 2");
         comparison.paths[name] = {.ratio = value["ratio"].real(infinity),
                                   .low = interval[0].real(),
@@ -260,7 +181,7 @@ std::optional<Comparison> read_comparison(const Value& json) {
     return comparison;
 }
 
-DemoState read_state(const Value& json) {
+DemoState read_state(const JsonValue& json) {
     const auto found = std::find(state_names.begin(), state_names.end(), json.text());
     json.require(found != state_names.end(),
                  fmt::format("one of {}", fmt::join(state_names, ", ")));
@@ -286,7 +207,7 @@ std::string to_json(const Snapshot& snapshot) {
     Json paths = Json::array();
     for (const PathSnapshot& path : snapshot.paths)
         paths.push_back(to_json(path));
-    return json_text({
+    Json json = {
         {"schema", schema},
         {"state", demo_state_name(snapshot.state)},
         {"time_s", number(snapshot.time_s)},
@@ -305,7 +226,10 @@ std::string to_json(const Snapshot& snapshot) {
         {"comparison", snapshot.comparison ? to_json(*snapshot.comparison) : Json(nullptr)},
         {"limits", to_json(snapshot.limits)},
         {"cost", to_json(snapshot.cost)},
-    });
+    };
+    if (snapshot.doctor)
+        json["doctor"] = to_json(*snapshot.doctor);
+    return json_text(json);
 }
 
 Snapshot snapshot_from_json(std::string_view text, std::string_view name) {
@@ -313,15 +237,14 @@ Snapshot snapshot_from_json(std::string_view text, std::string_view name) {
     try {
         parsed = Json::parse(text);
     } catch (const Json::exception& error) {
-        throw Error(Failure::usage, fmt::format("{} is not JSON", name), error.what(),
-                    "Make it with clearframe demo --record");
+        throw Error(Failure::usage, fmt::format("{} is not JSON", name), error.what(), advice);
     }
-    const Value json(parsed, name, "");
+    const JsonValue json(parsed, name, advice);
     const std::string found = json["schema"].text();
     json["schema"].require(found == schema, fmt::format("{}, not {}", schema, found));
 
-    const Value limits = json["limits"];
-    const Value cost = json["cost"];
+    const JsonValue limits = json["limits"];
+    const JsonValue cost = json["cost"];
     Snapshot snapshot{
         .state = read_state(json["state"]),
         .time_s = json["time_s"].real(),
@@ -345,8 +268,10 @@ Snapshot snapshot_from_json(std::string_view text, std::string_view name) {
                  .draw_ms = cost["draw_ms"].real()},
     };
     snapshot.asked = snapshot.settings;
-    for (const Value& path : json["paths"].elements(most_paths))
+    for (const JsonValue& path : json["paths"].elements(most_paths))
         snapshot.paths.push_back(read_path(path));
+    if (const std::optional<JsonValue> doctor = json.find("doctor"); doctor)
+        snapshot.doctor = read_doctor_view(*doctor);
     return snapshot;
 }
 

@@ -2,6 +2,7 @@
 // drawn as often as one likes, stored by `demo --record` and drawn again by `demo --replay`.
 #pragma once
 
+#include "measure/doctor_record.h"
 #include "measure/record.h"
 
 #include <array>
@@ -95,6 +96,7 @@ struct Snapshot {
     std::optional<Comparison> comparison; // of the pairs of blocks since the settings were changed
     Limits limits;
     PanelCost cost;
+    std::optional<DoctorView> doctor; // once it was asked for
 
     // The part of that kind; null where there is none.
     const Part* part(std::string_view kind) const;

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <fstream>
 #include <optional>
+#include <span>
 #include <sstream>
 
 namespace clearframe {
@@ -30,15 +31,22 @@ bool any_shared(const std::vector<Candidate>& heaps) {
     return false;
 }
 
-Finding heap_finding(const Candidate& heap, bool shared_is_there) {
+// `heap` as it is, and as what shared frames are to be of.
+Finding heap_finding(const Candidate& heap, const Candidate& as_shared, bool shared_is_there) {
     if (heap.usable && !heap.emulated)
         return {.subject = heap.name, .sentence = heap.detail};
     if (heap.usable && shared_is_there)
-        return {.subject = heap.name, .sentence = heap.detail + ", for private frames"};
+        return {.subject = heap.name,
+                .sentence = heap.detail + ", for private frames" +
+                            (as_shared.usable
+                                 ? ""
+                                 : " alone: " + not_usable(as_shared, Health::attention).sentence)};
+    if (heap.emulated && !shared_is_there && !as_shared.usable)
+        return not_usable(as_shared, Health::attention);
     if (heap.usable)
         return {.subject = heap.name,
                 .health = Health::attention,
-                .sentence = fmt::format("{}, emulated: {}", heap.detail, heap.emulation),
+                .sentence = fmt::format("{}, emulated: {}", heap.detail, as_shared.emulation),
                 .mend = "See system_cc_shared"};
     if (!heap.emulated && shared_is_there)
         return {.subject = heap.name, .sentence = "not there, and not needed"};
@@ -67,6 +75,24 @@ void map_and_touch(const DmaBuf& buffer) {
     std::memset(mapping.bytes().data(), 1, mapping.bytes().size());
 }
 
+// What was written outside the brackets, as GPUs and NICs write, has to be there at the next one.
+// It is not where the kernel gives the CPU a bounce buffer of its own: that one is copied back.
+void keep_writes(const DmaBuf& buffer) {
+    const Mapping mapping = buffer.map(Access::read_write);
+    const std::span<std::byte> bytes = mapping.bytes();
+    {
+        const CpuAccess access(buffer, Access::read_write);
+        std::ranges::fill(bytes, std::byte{1});
+    }
+    std::ranges::fill(bytes, std::byte{2});
+    const CpuAccess access(buffer, Access::read);
+    if (std::ranges::count(bytes, std::byte{2}) != std::ssize(bytes))
+        throw Error(Failure::run, "DMA_BUF_IOCTL_SYNC",
+                    "the kernel bounces it, and copied older "
+                    "bytes over what was written",
+                    {});
+}
+
 // Has the kernel take the pages behind the mapping as it does for O_DIRECT and for ibv_reg_mr():
 // by get_user_pages(), which refuses a mapping made of page frames alone (VM_PFNMAP).
 void pin(const DmaBuf& buffer) {
@@ -90,6 +116,7 @@ void try_heap(const Heap& heap, Report& report) {
             {heap.name(), std::move(importer), buffer ? error_of([&] { step(*buffer); }) : error});
     };
     attempt("mmap", map_and_touch);
+    attempt("writes kept over DMA_BUF_IOCTL_SYNC", keep_writes);
     attempt("pages pinned (vmsplice)", pin);
 }
 
@@ -245,9 +272,11 @@ Report report_kernel(const fs::path& root) {
 Report report_heaps(const fs::path& root) {
     Report report;
     const std::vector<Candidate> heaps = probe_heaps(root);
+    const std::vector<Candidate> as_shared = probe_shared_heaps(root);
     const bool confidential = detect_guest(root).confidential();
-    for (const Candidate& heap : heaps) {
-        report.findings.push_back(heap_finding(heap, any_shared(heaps)));
+    for (std::size_t i = 0; i < heaps.size(); ++i) {
+        const Candidate& heap = heaps[i];
+        report.findings.push_back(heap_finding(heap, as_shared[i], any_shared(heaps)));
         if (heap.usable && !heap.emulated && confidential)
             report.real.push_back({heap.name, heap.name});
     }

@@ -112,6 +112,31 @@ std::vector<Candidate> probe_heaps(const fs::path& root) {
     return candidates;
 }
 
+std::vector<Candidate> probe_shared_heaps(const fs::path& root) {
+    std::vector<Candidate> heaps = probe_heaps(root);
+    if (!detect_guest(root).confidential())
+        return heaps;
+    for (Candidate& heap : heaps) {
+        if (!heap.emulated)
+            continue;
+        if (heap.name == "udmabuf") {
+            heap.usable = false;
+            heap.mend = "Take system_cc_shared";
+            heap.refusal =
+                fmt::format("it cannot play shared memory: in a confidential guest the kernel "
+                            "bounces it at DMA_BUF_IOCTL_SYNC, which fails (EIO) or loses what was "
+                            "written. {}",
+                            heap.mend);
+        } else {
+            heap.emulation =
+                fmt::format("{} plays shared memory: in this guest it is private, and emulated "
+                            "parts alone reach it{}",
+                            heap.name, heap.name == "memfd" ? "; the fd is no dma-buf" : "");
+        }
+    }
+    return heaps;
+}
+
 std::unique_ptr<Heap> open_heap(std::string_view name, const fs::path& root) {
     std::string names;
     for (const KnownHeap& known : known_heaps) {

@@ -47,6 +47,8 @@ void toggle(DemoSettings& settings, const DemoChoices& choices, const std::strin
         settings.paths = std::move(paths);
 }
 
+void toggle(Overlay& overlay, Overlay which) { overlay = overlay == which ? Overlay::none : which; }
+
 // The element after `value`; the first one if it is none of them.
 template <typename List, typename Value>
 auto next_of(const List& list, const Value& value) {
@@ -167,7 +169,7 @@ bool action_button(const Pen& pen, const Box& box, std::string_view text, std::s
 } // namespace
 
 void draw_controls(const Pen& pen, const Box& box, const Snapshot& now, DemoSettings& wanted,
-                   PanelActions& actions, bool& help_open) {
+                   PanelActions& actions, Overlay& overlay) {
     Box inside = pen.card(box, "Run");
     Box buttons = inside.take_bottom(36);
     inside.take_bottom(8);
@@ -235,19 +237,22 @@ void draw_controls(const Pen& pen, const Box& box, const Snapshot& now, DemoSett
     actions.save_results |= action_button(pen, next(), "Save results", "S");
     actions.screenshot |= action_button(pen, next(), "Screenshot", "F12");
     if (action_button(pen, next(), "Help", "F1"))
-        help_open = !help_open;
+        toggle(overlay, Overlay::help);
 }
 
 void press_key(Key key, const Snapshot& now, DemoSettings& wanted, PanelActions& actions,
-               bool& help_open) {
+               Overlay& overlay) {
     switch (key) {
     case key_escape:
-        help_open = false;
+        overlay = Overlay::none;
         return;
     case key_f1:
     case U'?':
     case U'h':
-        help_open = !help_open;
+        toggle(overlay, Overlay::help);
+        return;
+    case U'd':
+        toggle(overlay, Overlay::doctor);
         return;
     case key_f12:
         actions.screenshot = true;

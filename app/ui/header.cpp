@@ -55,8 +55,8 @@ Chip part_chip(const Snapshot& now, std::string_view kind, std::string title) {
     return {std::move(title), std::move(name), std::move(word), reasons(*part)};
 }
 
-// Draws the chip at `x` and gives its width.
-float draw_chip(const Pen& pen, float x, float middle, const Chip& chip) {
+// Draws the chip at `x` and gives its width. A click opens the doctor's view.
+float draw_chip(const Pen& pen, float x, float middle, const Chip& chip, Overlay& overlay) {
     const Theme& theme = pen.theme;
     const Colour state = chip.word.empty() ? colours::good : colours::attention;
     constexpr float name_most = 150;
@@ -78,13 +78,16 @@ float draw_chip(const Pen& pen, float x, float middle, const Chip& chip) {
     }
     if (!chip.word.empty())
         pen.text(theme.small, {at, middle}, state, chip.word);
-    if (touch(theme, box, chip.kind.c_str()).hovered)
+    const Touch touched = touch(theme, box, chip.kind.c_str());
+    if (touched.clicked)
+        overlay = Overlay::doctor;
+    if (touched.hovered)
         tooltip(theme,
                 fmt::format("{}: {}", chip.kind,
                             chip.word.empty()   ? chip.name + ", real"
                             : chip.name.empty() ? chip.word
                                                 : chip.name + ", " + chip.word),
-                chip.why);
+                chip.why + "\nD, or a click: what the doctor finds, and what mends it");
     return box.width;
 }
 
@@ -107,17 +110,17 @@ std::string emulated_parts(const Snapshot& now) {
     return listed(kinds);
 }
 
-void draw_header(const Pen& pen, const Box& box, const Snapshot& now) {
+void draw_header(const Pen& pen, const Box& box, const Snapshot& now, Overlay& overlay) {
     const Theme& theme = pen.theme;
     pen.fill(box, colours::bar);
     pen.line({box.x, box.bottom()}, {box.right(), box.bottom()}, colours::border);
     const float middle = box.middle_y();
     float x = 20;
     x += pen.text(theme.title, {x, middle}, colours::text, "clearframe") + 22;
-    x += draw_chip(pen, x, middle, guest_chip(now)) + 12;
-    x += draw_chip(pen, x, middle, part_chip(now, "heap", "Heap")) + 12;
-    x += draw_chip(pen, x, middle, part_chip(now, "gpu", "GPU")) + 12;
-    x += draw_chip(pen, x, middle, part_chip(now, "nic", "NIC")) + 12;
+    x += draw_chip(pen, x, middle, guest_chip(now), overlay) + 12;
+    x += draw_chip(pen, x, middle, part_chip(now, "heap", "Heap"), overlay) + 12;
+    x += draw_chip(pen, x, middle, part_chip(now, "gpu", "GPU"), overlay) + 12;
+    x += draw_chip(pen, x, middle, part_chip(now, "nic", "NIC"), overlay) + 12;
 
     const std::string readable =
         fmt::format("{} readable by the host", bytes_text(now.host_readable_bytes));

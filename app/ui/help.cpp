@@ -9,7 +9,7 @@ struct Entry {
     const char* key;
     const char* text;
 };
-constexpr std::array<Entry, 14> keys = {{
+constexpr std::array<Entry, 15> keys = {{
     {"Space", "pause, go on"},
     {"1  2", "each path on or off"},
     {"I", "paths interleaved, or one at a time"},
@@ -21,6 +21,7 @@ constexpr std::array<Entry, 14> keys = {{
     {"R", "measure from the beginning"},
     {"S", "save the results as JSON"},
     {"F12", "save a picture of this window"},
+    {"D", "what the doctor finds, and what mends it"},
     {"F1  ?", "this help"},
     {"Esc", "close it"},
     {"Q", "end"},
@@ -46,7 +47,7 @@ constexpr std::array<Entry, 7> words = {{
 void draw_help(const Pen& pen, const Box& window) {
     const Theme& theme = pen.theme;
     pen.fill(window, 0x05080c, 0, 0.72f);
-    constexpr float width = 900, height = 500;
+    constexpr float width = 900, height = 529;
     const Box card{window.middle_x() - width / 2, window.middle_y() - height / 2, width, height};
     pen.fill(card, 0x1a2029, 10);
     pen.outline(card, 0x46505d, 10);

@@ -61,10 +61,13 @@ PanelActions Panel::draw(const Snapshot& now, const Theme& theme, std::span<cons
     // What is changed now goes on from what was asked for before, though it may not be in force
     // yet.
     DemoSettings wanted = now.asked;
+    const Overlay before = overlay_;
     for (const Key key : keys)
-        press_key(key, now, wanted, actions, help_open_);
+        press_key(key, now, wanted, actions, overlay_);
 
     begin_window();
+    // What lies under the doctor's view is not to be clicked through it.
+    ImGui::BeginDisabled(before == Overlay::doctor);
     const Pen pen(theme, *ImGui::GetWindowDrawList());
     const ImVec2 display = ImGui::GetIO().DisplaySize;
     const Box window{0, 0, display.x / theme.scale, display.y / theme.scale};
@@ -73,7 +76,7 @@ PanelActions Panel::draw(const Snapshot& now, const Theme& theme, std::span<cons
     const Heights high = heights(roomy, rows);
 
     Box rest = window;
-    draw_header(pen, rest.take_top(header_height), now);
+    draw_header(pen, rest.take_top(header_height), now, overlay_);
     rest.take_top(12);
     rest = rest.inset(margin, 0);
     draw_footer(pen, rest.take_bottom(footer_height), now);
@@ -108,9 +111,17 @@ PanelActions Panel::draw(const Snapshot& now, const Theme& theme, std::span<cons
     right.take_top(gap);
     draw_stages(pen, right.take_top(high.stages), now);
     right.take_top(gap);
-    draw_controls(pen, right, now, wanted, actions, help_open_);
-    if (help_open_)
-        draw_help(Pen(theme, *ImGui::GetForegroundDrawList()), window);
+    draw_controls(pen, right, now, wanted, actions, overlay_);
+    ImGui::EndDisabled();
+    if (overlay_ == Overlay::doctor && before != Overlay::doctor) {
+        actions.examine = true;
+        scroll_ = 0;
+    }
+    const Pen over(theme, *ImGui::GetForegroundDrawList());
+    if (overlay_ == Overlay::help)
+        draw_help(over, window);
+    else if (overlay_ == Overlay::doctor)
+        draw_doctor(over, window, now, keys, scroll_);
     end_window();
 
     if (wanted != now.asked)

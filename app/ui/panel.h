@@ -16,6 +16,10 @@ using Key = char32_t;
 inline constexpr Key key_escape = 0x1b;
 inline constexpr Key key_f1 = 0xf0001;
 inline constexpr Key key_f12 = 0xf000c;
+inline constexpr Key key_up = 0xf0010;
+inline constexpr Key key_down = 0xf0011;
+inline constexpr Key key_page_up = 0xf0012;
+inline constexpr Key key_page_down = 0xf0013;
 
 // What the user asked for in one frame.
 struct PanelActions {
@@ -23,8 +27,12 @@ struct PanelActions {
     bool restart = false;                 // measure from the beginning, or again after a failure
     bool save_results = false;
     bool screenshot = false;
+    bool examine = false; // the doctor's view was opened: have it look
     bool quit = false;
 };
+
+// What lies over everything else.
+enum class Overlay { none, help, doctor };
 
 // Where the frames of one path are to be seen, in pixels of the canvas. They are drawn first, the
 // panel over them.
@@ -42,12 +50,17 @@ public:
     // Of the last draw(): one area for each of snapshot.paths.
     std::span<const ViewArea> views() const noexcept { return views_; }
 
-    void open_help(bool open) noexcept { help_open_ = open; }
-    bool is_help_open() const noexcept { return help_open_; }
+    // `scroll`: units that the overlay's contents are moved up by, where they have no room.
+    void open(Overlay overlay, float scroll = 0) noexcept {
+        overlay_ = overlay;
+        scroll_ = scroll;
+    }
+    Overlay overlay() const noexcept { return overlay_; }
 
 private:
     std::vector<ViewArea> views_;
-    bool help_open_ = false;
+    Overlay overlay_ = Overlay::none;
+    float scroll_ = 0;
 };
 
 } // namespace clearframe

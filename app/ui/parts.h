@@ -5,13 +5,15 @@
 #include "ui/panel.h"
 #include "ui/pen.h"
 
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace clearframe {
 
-// Where we are: the guest and each part, real or not, and what the host can read.
-void draw_header(const Pen& pen, const Box& box, const Snapshot& now);
+// Where we are: the guest and each part, real or not, and what the host can read. A click on a part
+// opens the doctor's view.
+void draw_header(const Pen& pen, const Box& box, const Snapshot& now, Overlay& overlay);
 
 // The frames of one path as they were received, with what is known of them. Gives the area that
 // the picture itself is to fill, inside the view's frame, in units.
@@ -39,13 +41,17 @@ void draw_throughput(const Pen& pen, const Box& box, const Snapshot& now);
 
 // The settings, and the buttons below them. What was clicked is put into `wanted` and `actions`.
 void draw_controls(const Pen& pen, const Box& box, const Snapshot& now, DemoSettings& wanted,
-                   PanelActions& actions, bool& help_open);
+                   PanelActions& actions, Overlay& overlay);
 // What a key does to the settings.
 void press_key(Key key, const Snapshot& now, DemoSettings& wanted, PanelActions& actions,
-               bool& help_open);
+               Overlay& overlay);
 
 // Over everything: every key, and the words of the panel.
 void draw_help(const Pen& pen, const Box& window);
+// Over everything: what the doctor found. The wheel and those of `keys` that do so change `scroll`,
+// the units that it is moved up by; it is kept within what there is to see.
+void draw_doctor(const Pen& pen, const Box& window, const Snapshot& now, std::span<const Key> keys,
+                 float& scroll);
 // In place of the views: what failed and what to do.
 void draw_trouble(const Pen& pen, const Box& box, const Snapshot& now, PanelActions& actions);
 void draw_footer(const Pen& pen, const Box& box, const Snapshot& now);

@@ -122,6 +122,13 @@ Box Pen::card(const Box& box, std::string_view heading) const {
     return inside;
 }
 
+Clip::Clip(const Pen& pen, const Box& box) : pen_(pen) {
+    pen_.list_.PushClipRect(pen_.pixels(Point2{box.x, box.y}),
+                            pen_.pixels(Point2{box.right(), box.bottom()}), true);
+}
+
+Clip::~Clip() { pen_.list_.PopClipRect(); }
+
 Touch touch(const Theme& theme, const Box& box, const char* name) {
     ImGui::SetCursorScreenPos({box.x * theme.scale, box.y * theme.scale});
     const bool clicked = ImGui::InvisibleButton(

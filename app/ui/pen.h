@@ -81,10 +81,23 @@ public:
     const Theme& theme;
 
 private:
+    friend class Clip;
     ImVec2 pixels(Point2 point) const; // whole ones
     float pixels(float units) const { return units * theme.scale; }
 
     ImDrawList& list_;
+};
+
+// Until the end of the scope nothing is drawn outside of a box.
+class Clip {
+public:
+    Clip(const Pen& pen, const Box& box);
+    Clip(const Clip&) = delete;
+    Clip& operator=(const Clip&) = delete;
+    ~Clip();
+
+private:
+    const Pen& pen_;
 };
 
 // What the pointer does in a rectangle.

@@ -195,13 +195,20 @@ void Window::Parts::listen() {
     ::glfwSetKeyCallback(window.get(), [](GLFWwindow* of, int key, int, int action, int) {
         Parts& self = of_window(of);
         self.repeating = action == GLFW_REPEAT;
-        if (action != GLFW_PRESS)
+        if (action == GLFW_RELEASE)
             return;
-        for (const auto& [code, named] :
-             {std::pair{GLFW_KEY_ESCAPE, key_escape}, std::pair{GLFW_KEY_F1, key_f1},
-              std::pair{GLFW_KEY_F12, key_f12}})
-            if (key == code)
-                self.keys.push_back(named);
+        struct Named {
+            int code;
+            Key key;
+            bool repeats = false; // while it is held down
+        };
+        for (const Named& named :
+             {Named{GLFW_KEY_ESCAPE, key_escape}, Named{GLFW_KEY_F1, key_f1},
+              Named{GLFW_KEY_F12, key_f12}, Named{GLFW_KEY_UP, key_up, true},
+              Named{GLFW_KEY_DOWN, key_down, true}, Named{GLFW_KEY_PAGE_UP, key_page_up, true},
+              Named{GLFW_KEY_PAGE_DOWN, key_page_down, true}})
+            if (key == named.code && (named.repeats || !self.repeating))
+                self.keys.push_back(named.key);
     });
     ::glfwSetCharCallback(window.get(), [](GLFWwindow* of, unsigned int character) {
         Parts& self = of_window(of);

@@ -60,6 +60,22 @@ TEST_F(BenchTest, VerifiesEveryFrameInTheRealHeap) {
     EXPECT_EQ(dma_bufs(), before);
 }
 
+TEST_F(BenchTest, RefusesFramesOfUdmabuf) {
+    const clearframe::testing::Finished done = clearframe::testing::run(
+        {.arguments = {"bench", "--heap", "udmabuf", "--gpu", "none", "--scene", "none"}});
+    EXPECT_EQ(done.status, 3) << done.describe();
+    EXPECT_THAT(done.err, ::testing::HasSubstr("it cannot play shared memory"));
+}
+
+TEST_F(BenchTest, SaysThatOrdinaryMemoryIsReachedByEmulatedPartsAlone) {
+    const clearframe::testing::Finished done = clearframe::testing::run(
+        {.arguments = {"bench", "--heap", "memfd", "--gpu", "none", "--scene", "none", "--size",
+                       "64x64", "--frames", "4", "--block", "2", "--warmup", "0", "--json", "-"}});
+    ASSERT_EQ(done.status, 0) << done.describe();
+    EXPECT_THAT(part(done.json(), "heap")["emulation"].get<std::string>(),
+                ::testing::HasSubstr("emulated parts alone reach it"));
+}
+
 TEST_F(BenchTest, RefusesAnEmulatedHeapWhereARealOneIsRequired) {
     const clearframe::testing::Finished done =
         clearframe::testing::run({.arguments = {"bench", "--heap", "system", "--require", "heap",

@@ -54,7 +54,17 @@ TEST_F(DoctorTest, FindsWhatIsRealInTheGuest) {
     EXPECT_EQ(record["real_path"]["heap"], "system_cc_shared");
     EXPECT_EQ(record["real_path"]["whole"], false);
 
+    const json udmabuf = finding(record, "heaps", "udmabuf");
+    EXPECT_EQ(udmabuf["health"], "good");
+    EXPECT_THAT(udmabuf["sentence"].get<std::string>(),
+                HasSubstr("for private frames alone: it cannot play shared memory"));
+
     EXPECT_EQ(entry(record, shared_heap, "mmap")["imported"], true);
+    // What the refusal of udmabuf rests on, as the kernel does it.
+    for (const char* heap : {shared_heap, "system", "memfd"})
+        EXPECT_EQ(entry(record, heap, "DMA_BUF_IOCTL_SYNC")["imported"], true) << heap;
+    EXPECT_THAT(entry(record, "udmabuf", "DMA_BUF_IOCTL_SYNC")["error"].get<std::string>(),
+                HasSubstr("the kernel bounces it"));
     const json pinned = entry(record, shared_heap, "vmsplice");
     EXPECT_EQ(pinned["imported"], false);
     EXPECT_THAT(pinned["error"].get<std::string>(), HasSubstr("EFAULT"));

@@ -7,12 +7,14 @@
 #include "pipeline/presenter.h"
 #include "pipeline/session.h"
 #include "support/process.h"
+#include "support/program.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <xf86drm.h>
 #include <xf86drmMode.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -116,23 +118,35 @@ std::uint32_t on_screen(const Card& card) {
     return crtc->mode_valid ? crtc->buffer_id : 0;
 }
 
+// A picture on the screen of vkms, as another program has left it there.
+class Desktop {
+public:
+    Desktop() {
+        screen_.show(framebuffer_);
+        drmDropMaster(card_.fd());
+    }
+    bool is_shown() const { return on_screen(card_) == framebuffer_.id(); }
+
+private:
+    Card card_{"vkms"};
+    guest::Screen screen_{card_};
+    DumbBuffer plain_{card_, screen_.width(), screen_.height()};
+    Framebuffer framebuffer_{card_, plain_.handle(), plain_.layout()};
+};
+
 TEST_F(PresentTest, WhatWasOnTheScreenIsThereAgain) {
-    const Card card("vkms");
-    guest::Screen screen(card);
-    const DumbBuffer plain(card, screen.width(), screen.height());
-    const Framebuffer framebuffer(card, plain.handle(), plain.layout());
-    screen.show(framebuffer);
-    drmDropMaster(card.fd());
+    const Desktop desktop;
     {
         Stream stream(meter_);
         const auto presented = clearframe::Screen::open("vkms", 640, 480);
         presented->import(stream.session().frames(0), stream.session().layout());
+        EXPECT_TRUE(desktop.is_shown());
         presented->show(0, 1);
-        EXPECT_NE(on_screen(card), framebuffer.id());
+        EXPECT_FALSE(desktop.is_shown());
         presented->show(0, 2);
-        EXPECT_NE(on_screen(card), framebuffer.id());
+        EXPECT_FALSE(desktop.is_shown());
     }
-    EXPECT_EQ(on_screen(card), framebuffer.id());
+    EXPECT_TRUE(desktop.is_shown());
 }
 
 TEST_F(PresentTest, TheProgramShowsFramesOnEveryScreen) {
@@ -159,6 +173,111 @@ TEST_F(PresentTest, TheProgramShowsFramesOnEveryScreen) {
     }
     EXPECT_EQ(dma_bufs(), before);
 }
+
+// Shows frames until what is to go wrong goes wrong, and a good while if it does not.
+clearframe::testing::Command present_for_long() {
+    return {.arguments = {"bench", "--heap",    shared_heap, "--gpu",     "none",      "--scene",
+                          "none",  "--size",    "640x480",   "--paths",   "zero-copy", "--seconds",
+                          "300",   "--block",   "4",         "--warmup",  "0",         "--ring",
+                          "4",     "--timeout", "100",       "--present", "kms:vkms"},
+            .preload = {clearframe::testing::failing_calls_library()},
+            .time_limit = std::chrono::milliseconds(280'000)};
+}
+
+struct Fault {
+    const char* name;
+    const char* fails;
+    int status;
+    std::vector<std::string> says;
+};
+
+void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.name; }
+
+class PresentFault : public PresentTest, public ::testing::WithParamInterface<Fault> {};
+
+TEST_P(PresentFault, IsSaidAndTheScreenIsAsItWas) {
+    const BufferCount nothing = dma_bufs();
+    std::optional<Desktop> desktop(std::in_place);
+    const BufferCount before = dma_bufs();
+    clearframe::testing::Command command = present_for_long();
+    command.environment["CLEARFRAME_FAIL"] = GetParam().fails;
+    const Finished done = clearframe::testing::run(command);
+    EXPECT_EQ(done.status, GetParam().status) << done.describe();
+    for (const std::string& text : GetParam().says)
+        EXPECT_THAT(done.err, HasSubstr(text)) << done.describe();
+    EXPECT_EQ(dma_bufs(), before);
+    EXPECT_TRUE(desktop->is_shown());
+    desktop.reset();
+    EXPECT_EQ(dma_bufs(), nothing);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kms, PresentFault,
+    ::testing::Values(
+        Fault{"FirstFramebuffer",
+              "DRM_IOCTL_MODE_ADDFB2:1:EINVAL",
+              3,
+              {"drmModeAddFB2 of 640x480", "EINVAL (22", "Try another --size"}},
+        Fault{"LaterFramebuffer",
+              "DRM_IOCTL_MODE_ADDFB2:3:ENOMEM",
+              3,
+              {"drmModeAddFB2 of 640x480", "ENOMEM (12"}},
+        Fault{"ModeSet",
+              "DRM_IOCTL_MODE_SETCRTC:1:EINVAL",
+              1,
+              {"drmModeSetCrtc of ", "at 640x480: EINVAL (22", "Try another --size"}},
+        Fault{"ModeSetByAnother",
+              "DRM_IOCTL_MODE_SETCRTC:1:EACCES",
+              1,
+              {"drmModeSetCrtc of ", "EACCES (13", "Another program has taken"}},
+        Fault{"Flip", "DRM_IOCTL_MODE_PAGE_FLIP:1:EBUSY", 1, {"drmModePageFlip: EBUSY (16"}},
+        Fault{"LaterFlip",
+              "DRM_IOCTL_MODE_PAGE_FLIP:5:EACCES",
+              1,
+              {"drmModePageFlip: EACCES (13", "taken the screen over"}},
+        Fault{"FlipThatNeverEnds",
+              "DRM_IOCTL_MODE_PAGE_FLIP:3:IGNORED",
+              1,
+              {"a page flip has not ended within 3 s: ETIMEDOUT (110", "dmesg"}}),
+    [](const auto& test) { return test.param.name; });
+
+// A signal comes with a frame that is shown: of a block's four frames none is shown twice, so that
+// ten blocks at least have ended by then.
+struct Ending {
+    const char* name;
+    const char* happens;
+};
+
+void PrintTo(const Ending& ending, std::ostream* out) { *out << ending.name; }
+
+class PresentEnding : public PresentTest, public ::testing::WithParamInterface<Ending> {};
+
+TEST_P(PresentEnding, ReportsAndTheScreenIsAsItWas) {
+    const Desktop desktop;
+    const BufferCount before = dma_bufs();
+    clearframe::testing::Command command = present_for_long();
+    command.arguments.insert(command.arguments.end(), {"--json", "-"});
+    command.environment["CLEARFRAME_FAIL"] = GetParam().happens;
+    const Finished done = clearframe::testing::run(command);
+    ASSERT_EQ(done.status, 0) << done.describe();
+    const nlohmann::json record = done.json();
+    EXPECT_EQ(record["ended_early"], true);
+    EXPECT_GE(record["presented"]["frames"], 40);
+    EXPECT_GE(record["results"][0]["paths"][0]["frames"], 36);
+    EXPECT_EQ(record["results"][0]["paths"][0]["corrupt"], 0);
+    EXPECT_EQ(dma_bufs(), before);
+    EXPECT_TRUE(desktop.is_shown());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kms, PresentEnding,
+    ::testing::Values(Ending{"CtrlC", "DRM_IOCTL_MODE_PAGE_FLIP:40:SIGINT"},
+                      Ending{"Terminated", "DRM_IOCTL_MODE_PAGE_FLIP:40:SIGTERM"},
+                      // A driver that knows no page flips: each frame is a mode set.
+                      Ending{
+                          "WithoutFlips",
+                          "DRM_IOCTL_MODE_PAGE_FLIP:1+:EINVAL,DRM_IOCTL_MODE_SETCRTC:41:SIGINT"}),
+    [](const auto& test) { return test.param.name; });
 
 TEST_F(PresentTest, SaysWhyAScreenCannotBeHad) {
     const Card vkms("vkms");

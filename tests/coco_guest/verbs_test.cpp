@@ -84,7 +84,7 @@ TEST_F(VerbsTest, FramesOfTheRealHeapTravelWhereOrdinaryMemoryIsRefused) {
     expect_whole(bench(Registers::dma_bufs, drawn), "waves");
     EXPECT_EQ(dma_bufs(), before);
 
-    const Finished refused = bench(Registers::as_shipped, {"--heap", "udmabuf", "--size", "64x64",
+    const Finished refused = bench(Registers::as_shipped, {"--heap", "memfd", "--size", "64x64",
                                                            "--gpu", "none", "--scene", "none"});
     EXPECT_EQ(refused.status, 3) << refused.describe();
     EXPECT_THAT(refused.err, HasSubstr("ibv_reg_mr: EOPNOTSUPP"));
@@ -94,7 +94,7 @@ TEST_F(VerbsTest, FramesOfTheRealHeapTravelWhereOrdinaryMemoryIsRefused) {
 // Soft-RoCE as it is shipped: no dma-bufs, but memory that can be pinned.
 TEST_F(VerbsTest, WithoutDmaBufsItTakesMemoryThatCanBePinned) {
     make_device();
-    // udmabuf is tried in the ordinary guest: in this one its DMA_BUF_IOCTL_SYNC may end with EIO.
+    // udmabuf is tried in the ordinary guest: in this one it is refused.
     expect_whole(bench(Registers::as_shipped,
                        {"--heap", "memfd", "--size", "64x64", "--gpu", "none", "--scene", "none"}),
                  "none");

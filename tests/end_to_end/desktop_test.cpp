@@ -196,6 +196,35 @@ TEST_F(Desktop, KeysAndMouseChangeTheStreamWhileItRuns) {
     EXPECT_EQ(picture->height, 720u);
 }
 
+TEST_F(Desktop, TheDoctorLooksWhileTheStreamRuns) {
+    std::future<Finished> demo = start_live();
+    ASSERT_TRUE(becomes([&] { return is_shown(); }));
+    constexpr std::uint32_t card = 0x1a2029, good = 0x3fb950;
+    const auto colour_at = [&](std::uint32_t x, std::uint32_t y) {
+        return server_->screen().at(x, y);
+    };
+    press("d");
+    EXPECT_TRUE(becomes([&] { return colour_at(40, 60) == card; })) << "its view";
+    // The mark of how many findings are good: there once it has looked.
+    EXPECT_TRUE(becomes([&] { return colour_at(66, 113) == good; })) << "what it found";
+    EXPECT_GT(save_results()["results"][0]["paths"][0]["frames"], 0) << "the stream goes on";
+    press("Escape");
+    EXPECT_TRUE(becomes([&] { return colour_at(40, 60) != card; }));
+    click(400, 24); // on the heap's chip
+    EXPECT_TRUE(becomes([&] { return colour_at(66, 113) == good; }));
+    press("q"); // with the view open, whatever it does
+    const Finished done = demo.get();
+    EXPECT_EQ(done.status, 0) << done.describe();
+}
+
+TEST_F(Desktop, TheEndDoesNotWaitForTheDoctor) {
+    std::future<Finished> demo = start_live();
+    ASSERT_TRUE(becomes([&] { return is_shown(); }));
+    act({"windowfocus", "key", "d", "key", "q"});
+    const Finished done = demo.get();
+    EXPECT_EQ(done.status, 0) << done.describe();
+}
+
 TEST_F(Desktop, AResizedWindowIsDrawnInItsNewSize) {
     std::future<Finished> demo = start_live();
     ASSERT_TRUE(becomes([&] { return is_shown(); }));

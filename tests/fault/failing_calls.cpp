@@ -1,12 +1,19 @@
 // Preloaded, makes calls of the C library fail: CLEARFRAME_FAIL="mmap:3:ENOMEM,write:1+:ENOSPC"
 // (plan.h). Only calls made by the program itself count, through the C++ library or not; those of
-// Mesa and the Vulkan loader do not. CLEARFRAME_COUNT=FILE tells at the end how many there were.
+// Mesa and the Vulkan loader do not. Of the requests to a DRM device, which libdrm makes, those
+// that show pictures have names of their own: DRM_IOCTL_MODE_SETCRTC:1:EINVAL. The value IGNORED:
+// the call succeeds, and nothing happens; SIGINT, SIGTERM: the process is sent that, and the call
+// is made. CLEARFRAME_COUNT=FILE tells at the end how many there were.
 
 #include "plan.h"
+
+#include <drm.h>
 
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <link.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -33,7 +40,10 @@ using namespace clearframe;
     X(fsync)                                                                                       \
     X(rename)                                                                                      \
     X(pthread_create)                                                                              \
-    X(eventfd)
+    X(eventfd)                                                                                     \
+    X(DRM_IOCTL_MODE_ADDFB2)                                                                       \
+    X(DRM_IOCTL_MODE_SETCRTC)                                                                      \
+    X(DRM_IOCTL_MODE_PAGE_FLIP)
 #define ENUMERATOR(name) name##_call,
 #define NAME(name) std::string_view(#name),
 enum Call : std::size_t { CALLS(ENUMERATOR) calls_count };
@@ -92,7 +102,26 @@ bool comes_from_program(const void* caller) {
     return first != stack.begin() + depth && program.holds(*first);
 }
 
-std::optional<int> errno_of(std::string_view name) {
+// Of an ioctl(): the call that its request is, whoever makes it.
+std::optional<Call> drm_call(unsigned long request) {
+    switch (request) {
+    case DRM_IOCTL_MODE_ADDFB2:
+        return DRM_IOCTL_MODE_ADDFB2_call;
+    case DRM_IOCTL_MODE_SETCRTC:
+        return DRM_IOCTL_MODE_SETCRTC_call;
+    case DRM_IOCTL_MODE_PAGE_FLIP:
+        return DRM_IOCTL_MODE_PAGE_FLIP_call;
+    default:
+        return std::nullopt;
+    }
+}
+
+// An errno; 0: no error, but nothing happens either; a signal's number, negated.
+std::optional<int> value_of(std::string_view name) {
+    if (name == "IGNORED")
+        return 0;
+    if (name == "SIGINT" || name == "SIGTERM")
+        return name == "SIGINT" ? -SIGINT : -SIGTERM;
     for (int error = 1; error < 200; ++error) {
         const char* known = ::strerrorname_np(error);
         if (known && name == known)
@@ -104,7 +133,7 @@ std::optional<int> errno_of(std::string_view name) {
 [[gnu::constructor]] void start() {
     void* warm_up = nullptr;
     ::backtrace(&warm_up, 1); // loads what it needs now
-    plan.read("CLEARFRAME_FAIL", errno_of);
+    plan.read("CLEARFRAME_FAIL", value_of);
     ::dl_iterate_phdr(take_object, nullptr);
 }
 
@@ -113,25 +142,33 @@ std::optional<int> errno_of(std::string_view name) {
 } // namespace
 
 // Every one of these calls passes at most six words, all in registers, variadic or not.
-#define WRAP(symbol, call, failed)                                                                 \
+#define WRAP_IF(condition, symbol, call, failed)                                                   \
     extern "C" long clearframe_##symbol(long, long, long, long, long, long) __asm__(#symbol);      \
     extern "C" long clearframe_##symbol(long a, long b, long c, long d, long e, long f) {          \
         static const auto next =                                                                   \
             reinterpret_cast<decltype(&clearframe_##symbol)>(::dlsym(RTLD_NEXT, #symbol));         \
-        if (comes_from_program(__builtin_return_address(0))) {                                     \
-            if (const auto error = plan.next(call##_call)) {                                       \
-                errno = *error;                                                                    \
-                return failed;                                                                     \
+        if (condition) {                                                                           \
+            if (const auto error = plan.next(call)) {                                              \
+                if (*error == 0)                                                                   \
+                    return 0;                                                                      \
+                if (*error > 0) {                                                                  \
+                    errno = *error;                                                                \
+                    return failed;                                                                 \
+                }                                                                                  \
+                ::kill(::getpid(), -*error);                                                       \
             }                                                                                      \
         }                                                                                          \
         return next(a, b, c, d, e, f);                                                             \
     }
+#define WRAP(symbol, call, failed)                                                                 \
+    WRAP_IF(comes_from_program(__builtin_return_address(0)), symbol, call##_call, failed)
 
 WRAP(open, open, -1)
 WRAP(open64, open, -1)
 WRAP(openat, openat, -1)
 WRAP(openat64, openat, -1)
-WRAP(ioctl, ioctl, -1)
+WRAP_IF(drm_call(static_cast<unsigned long>(b)) || comes_from_program(__builtin_return_address(0)),
+        ioctl, drm_call(static_cast<unsigned long>(b)).value_or(ioctl_call), -1)
 WRAP(mmap, mmap, -1)
 WRAP(mmap64, mmap, -1)
 WRAP(memfd_create, memfd_create, -1)

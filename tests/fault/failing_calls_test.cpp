@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <signal.h>
+
 #include <fstream>
 #include <iterator>
 
@@ -18,7 +20,7 @@ Finished probe(const std::string& fail, const std::filesystem::path& count = {})
 
 constexpr const char* all_good = "open good\nelsewhere good\nmemfd_create good\nftruncate good\n"
                                  "mmap good\nmmap good\nmmap good\nfcntl good\nwrite good\n"
-                                 "thread good\n";
+                                 "flip ENOTTY\nthread good\n"; // a memfd flips no pages
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
     return text.replace(text.find(from), from.size(), to);
@@ -52,6 +54,21 @@ TEST(FailingCalls, CallsOfOtherLibrariesDoNotCount) {
     EXPECT_TRUE(out.starts_with("open good\nelsewhere good\nmemfd_create EMFILE\n")) << out;
 }
 
+TEST(FailingCalls, RequestsToADrmDeviceDo) {
+    EXPECT_EQ(probe("DRM_IOCTL_MODE_PAGE_FLIP:1:EBUSY").out,
+              replaced(all_good, "flip ENOTTY", "flip EBUSY"));
+}
+
+TEST(FailingCalls, ACallThatIsIgnoredSucceedsAndIsNotMade) {
+    EXPECT_EQ(probe("DRM_IOCTL_MODE_PAGE_FLIP:1:IGNORED").out,
+              replaced(all_good, "flip ENOTTY", "flip good"));
+}
+
+TEST(FailingCalls, ACallCanSendASignal) {
+    EXPECT_EQ(probe("write:1:SIGTERM").signal, SIGTERM);
+    EXPECT_EQ(probe("write:2:SIGTERM").out, all_good);
+}
+
 TEST(FailingCalls, CallsThroughTheCxxLibraryDo) {
     EXPECT_EQ(probe("pthread_create:1:EAGAIN").out,
               replaced(all_good, "thread good", "thread EAGAIN"));
@@ -63,7 +80,7 @@ TEST(FailingCalls, CountsCallsAndFailures) {
     std::ifstream file(directory / "count");
     EXPECT_EQ(std::string(std::istreambuf_iterator(file), {}),
               "open 1 0\nmmap 3 1\nmemfd_create 1 0\nftruncate 1 0\nfcntl 1 0\nwrite 1 0\n"
-              "pthread_create 1 0\n");
+              "pthread_create 1 0\nDRM_IOCTL_MODE_PAGE_FLIP 1 0\n");
 }
 
 TEST(FailingCalls, APlanThatMakesNoSenseEndsTheProgram) {

@@ -10,6 +10,7 @@
 #include <thread>
 
 extern "C" int memfd_of_another_library();
+extern "C" bool page_flip_of_another_library(int fd);
 
 namespace {
 
@@ -29,6 +30,7 @@ int main() {
         tell("mmap", ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED, memory, 0) != MAP_FAILED);
     tell("fcntl", ::fcntl(memory, F_DUPFD_CLOEXEC, 0) >= 0);
     tell("write", ::write(memory, "x", 1) == 1);
+    tell("flip", page_flip_of_another_library(memory));
     try {
         std::thread([] {}).join();
         std::puts("thread good");

@@ -29,12 +29,16 @@ std::string refusal(const json& recording) {
 
 TEST(Recording, IsASnapshotAndWhatThePointerPointsAt) {
     json recording = running();
-    EXPECT_FALSE(recording_from_json(recording.dump(), "it").help);
+    EXPECT_EQ(recording_from_json(recording.dump(), "it").overlay, Overlay::none);
     EXPECT_FALSE(recording_from_json(recording.dump(), "it").pointer);
     recording["ui"] = {{"help", true}, {"pointer", {340, 24.5}}};
     const Recording read = recording_from_json(recording.dump(), "it");
-    EXPECT_TRUE(read.help);
+    EXPECT_EQ(read.overlay, Overlay::help);
     EXPECT_EQ(read.pointer, std::pair(340.0, 24.5));
+    recording["ui"] = {{"doctor", true}, {"scroll", 120}};
+    const Recording scrolled = recording_from_json(recording.dump(), "it");
+    EXPECT_EQ(scrolled.overlay, Overlay::doctor);
+    EXPECT_EQ(scrolled.scroll, 120);
     EXPECT_EQ(read.snapshot.settings.scene, recording["settings"]["scene"]);
 }
 
@@ -49,7 +53,9 @@ TEST(Recording, AnyMemberThatIsWrongIsNamed) {
     refuses("/ui", {{"pointer", {1}}}, "ui.pointer must be [x, y]");
     refuses("/ui", {{"pointer", {1, "2"}}}, "ui.pointer");
     refuses("/ui", {{"pointer", {1, 1e300}}}, "ui.pointer");
-    refuses("/ui", {{"keys", "s"}}, "ui.keys must be help or pointer");
+    refuses("/ui", {{"keys", "s"}}, "ui.keys must be help, doctor, scroll or pointer");
+    refuses("/ui", {{"doctor", "open"}}, "ui.doctor must be true or false");
+    refuses("/ui", {{"scroll", "down"}}, "ui.scroll must be a number of units");
     refuses("/settings/scene", "wave", "settings.scene");
     refuses("/settings/width", 0, "settings.width");
     refuses("/settings/height", 16385, "settings.height");

@@ -100,6 +100,54 @@ TEST(DoctorRecord, ReportsTravelWhole) {
     EXPECT_ANY_THROW(unpack("{}"));
 }
 
+TEST(DoctorView, IsReadFromARecord) {
+    const DoctorView view =
+        doctor_view_from_json(to_json(record_of({{"a", "a"}}, {{"a", "g"}}, {})), "it");
+    EXPECT_FALSE(view.looking);
+    EXPECT_EQ(view.trouble, "");
+    ASSERT_EQ(view.sections.size(), 3u);
+    EXPECT_EQ(view.sections[0].name, "heaps");
+    EXPECT_EQ(view.sections[0].findings[1].mend, "build it in");
+    EXPECT_EQ(view.sections[2].findings[0].health, Health::missing);
+    ASSERT_EQ(view.matrix.size(), 2u);
+    EXPECT_EQ(view.matrix[1].error, "EFAULT (14: Bad address)");
+    EXPECT_EQ(view.real_path.gpu, "g");
+    EXPECT_EQ(view.real_path.nic, "");
+    EXPECT_FALSE(view.real_path.whole);
+}
+
+TEST(DoctorView, WhatIsNoRecordIsRefused) {
+    const auto refusal = [](const std::string& text) -> std::string {
+        try {
+            doctor_view_from_json(text, "it");
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "it was taken";
+    };
+    using testing::HasSubstr;
+    EXPECT_THAT(refusal(""), HasSubstr("it is not JSON"));
+    EXPECT_THAT(refusal("{}"), HasSubstr("schema is missing"));
+    const json whole = json::parse(to_json(record_of({}, {}, {})));
+    const auto spoilt = [&](const char* at, const json& value) {
+        json record = whole;
+        record[json::json_pointer(at)] = value;
+        return refusal(record.dump());
+    };
+    EXPECT_THAT(spoilt("/schema", "clearframe.run/1"), HasSubstr("clearframe.doctor/1"));
+    EXPECT_THAT(spoilt("/sections/0/findings/1/health", "well"),
+                HasSubstr("sections[0].findings[1].health must be good, attention or missing"));
+    EXPECT_THAT(spoilt("/matrix/1/imported", true), HasSubstr("matrix[1].imported must be true"));
+    EXPECT_THAT(spoilt("/real_path/whole", 1), HasSubstr("real_path.whole"));
+    EXPECT_THAT(spoilt("/real_path/gpu", 1), HasSubstr("real_path.gpu"));
+}
+
+TEST(Verdict, NamesWhatIsThere) {
+    EXPECT_EQ(verdict({"h", "g", "n", true}),
+              "The whole real path is there: heap h, GPU g, NIC n.");
+    EXPECT_THAT(verdict({"h", "", "n", false}), testing::HasSubstr("heap h, GPU none, NIC n."));
+}
+
 class DoctorSchema : public test::SchemaTest {
 protected:
     DoctorSchema() : SchemaTest("doctor.schema.json") {}

@@ -97,6 +97,10 @@ TEST(HeapFindings, SayTheReasonOfEachAndWhatMendsIt) {
     EXPECT_TRUE(nothing.real.empty());
 
     machine.cpu_flags("hypervisor tdx_guest").kernel("6.18.0");
+    expect(about(report_heaps(machine.root()), "udmabuf"), Health::attention,
+           "it cannot play shared memory", "Take system_cc_shared");
+    expect(about(report_heaps(machine.root()), "memfd"), Health::attention,
+           "emulated parts alone reach it", "See system_cc_shared");
     expect(about(report_heaps(machine.root()), "system_cc_shared"), Health::missing, "ENOENT",
            "too old");
     machine.kernel("7.3.0").file("boot/config-7.3.0", "CONFIG_UDMABUF=y\n");
@@ -118,7 +122,8 @@ TEST(HeapFindings, EveryUsableHeapIsMappedAndPinned) {
         EXPECT_TRUE(trial.imported()) << trial.error;
         importers.push_back(trial.importer);
     }
-    EXPECT_THAT(importers, testing::ElementsAre("mmap", "pages pinned (vmsplice)"));
+    EXPECT_THAT(importers, testing::ElementsAre("mmap", "writes kept over DMA_BUF_IOCTL_SYNC",
+                                                "pages pinned (vmsplice)"));
 }
 
 TEST(HeapFindings, LeaveNothingOpen) {

@@ -133,6 +133,35 @@ TEST(Heaps, NodeThatIsNoHeap) {
                 AllOf(HasSubstr("UDMABUF_CREATE"), HasSubstr("ENOTTY")));
 }
 
+TEST(Heaps, NothingPlaysSharedMemoryInAConfidentialGuestAsElsewhere) {
+    Machine machine;
+    const auto find = [&](std::string_view name) {
+        for (Candidate& candidate : probe_shared_heaps(machine.root()))
+            if (candidate.name == name)
+                return candidate;
+        throw std::out_of_range("no such candidate");
+    };
+    EXPECT_EQ(find("memfd").emulation, probe(machine, "memfd").emulation);
+    EXPECT_THAT(find("udmabuf").refusal, HasSubstr("ENOENT"));
+
+    machine.cpu_flags("fpu hypervisor sev_snp");
+    const Candidate memfd = find("memfd");
+    EXPECT_TRUE(memfd.usable);
+    EXPECT_TRUE(memfd.emulated);
+    EXPECT_THAT(memfd.emulation, HasSubstr("it is private, and emulated parts alone reach it"));
+    EXPECT_TRUE(find("system").emulated);
+    const Candidate udmabuf = find("udmabuf");
+    EXPECT_FALSE(udmabuf.usable);
+    EXPECT_THAT(udmabuf.refusal, AllOf(HasSubstr("cannot play shared memory"), HasSubstr("bounces"),
+                                       HasSubstr("Take system_cc_shared")));
+    EXPECT_EQ(udmabuf.mend, "Take system_cc_shared");
+    EXPECT_THAT(error_of([&] { choose("heap", "udmabuf", probe_shared_heaps(machine.root())); },
+                         Failure::unavailable),
+                HasSubstr("heap udmabuf cannot be used: it cannot play shared memory"));
+    // For private frames it is what it was.
+    EXPECT_THAT(probe(machine, "udmabuf").refusal, HasSubstr("ENOENT"));
+}
+
 TEST(Heaps, DetailNamesTheGuest) {
     Machine machine;
     machine.cpu_flags("fpu hypervisor tdx_guest");

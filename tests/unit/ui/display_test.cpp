@@ -138,7 +138,7 @@ TEST_F(OffscreenTest, ReadsWhatWasDrawnLast) {
     Panel panel;
     const Picture picture = draw_settled(display, panel, make_snapshot());
     EXPECT_TRUE(display.read().rgba == picture.rgba);
-    panel.open_help(true);
+    panel.open(Overlay::help);
     EXPECT_FALSE(draw_settled(display, panel, make_snapshot()).rgba == picture.rgba);
 }
 

@@ -60,6 +60,7 @@ public:
         actions.restart |= after.restart;
         actions.save_results |= after.save_results;
         actions.screenshot |= after.screenshot;
+        actions.examine |= after.examine;
         return actions;
     }
 
@@ -252,14 +253,121 @@ TEST(Panel, HelpOpensAndCloses) {
     Bench bench({1280, 720, 1});
     for (const Key key : {key_f1, Key{U'?'}, Key{U'h'}}) {
         bench.draw(snapshot, {key});
-        EXPECT_TRUE(bench.panel.is_help_open());
+        EXPECT_EQ(bench.panel.overlay(), Overlay::help);
         EXPECT_GT(bench.data().CmdListsCount, 1);
         bench.draw(snapshot, {key});
-        EXPECT_FALSE(bench.panel.is_help_open());
+        EXPECT_EQ(bench.panel.overlay(), Overlay::none);
     }
-    bench.panel.open_help(true);
+    bench.panel.open(Overlay::help);
     bench.draw(snapshot, {key_escape});
-    EXPECT_FALSE(bench.panel.is_help_open());
+    EXPECT_EQ(bench.panel.overlay(), Overlay::none);
+}
+
+TEST(Panel, TheDoctorIsAskedEachTimeItsViewOpens) {
+    const Snapshot snapshot = state("running");
+    Bench bench({1280, 720, 1});
+    for (int round = 0; round < 2; ++round) {
+        EXPECT_TRUE(bench.draw(snapshot, {U'd'}).examine);
+        EXPECT_EQ(bench.panel.overlay(), Overlay::doctor);
+        EXPECT_FALSE(bench.draw(snapshot).examine);
+        EXPECT_FALSE(bench.draw(snapshot, {U'd'}).examine);
+        EXPECT_EQ(bench.panel.overlay(), Overlay::none);
+    }
+    for (const float x : {200.0f, 400.0f, 560.0f, 700.0f}) { // the chips
+        EXPECT_TRUE(bench.click(snapshot, x, 24).examine) << x;
+        EXPECT_EQ(bench.panel.overlay(), Overlay::doctor);
+        bench.draw(snapshot, {key_escape});
+        EXPECT_EQ(bench.panel.overlay(), Overlay::none);
+    }
+    bench.draw(snapshot, {U'd'});
+    bench.draw(snapshot, {key_f1});
+    EXPECT_EQ(bench.panel.overlay(), Overlay::help) << "one at a time";
+}
+
+TEST(Panel, NothingIsClickedThroughTheDoctorsView) {
+    const Snapshot snapshot = state("running");
+    Bench bench({1280, 720, 1});
+    EXPECT_TRUE(bench.click(snapshot, 951, 542).settings) << "a scene";
+    bench.draw(snapshot, {U'd'});
+    EXPECT_FALSE(bench.click(snapshot, 951, 542).settings);
+    EXPECT_TRUE(bench.draw(snapshot, {U'v'}).settings) << "keys go on working";
+}
+
+// The text of what lies over the panel.
+std::vector<Glyph> overlay_text(const Bench& bench) {
+    return glyphs(*bench.data().CmdLists[bench.data().CmdListsCount - 1],
+                  ImGui::GetFontTexUvWhitePixel());
+}
+
+TEST(Panel, TheDoctorsViewIsScrolledAndNoFurtherThanItGoes) {
+    const Snapshot snapshot = state("doctor");
+    Bench bench({1280, 720, 1});
+    bench.draw(snapshot, {U'd'});
+    const auto top = [&] {
+        bench.draw(snapshot);
+        float sum = 0;
+        for (const Glyph& glyph : overlay_text(bench))
+            sum += glyph.top;
+        return sum;
+    };
+    const float at_the_top = top();
+    bench.draw(snapshot, {key_up, key_page_up});
+    EXPECT_EQ(top(), at_the_top);
+    bench.draw(snapshot, {key_down});
+    EXPECT_NE(top(), at_the_top);
+    bench.draw(snapshot, std::vector<Key>(50, key_page_down));
+    const float at_the_end = top();
+    bench.draw(snapshot, {key_down});
+    EXPECT_EQ(top(), at_the_end);
+    bench.draw(snapshot, {}, {.inside = true, .x = 640, .y = 400, .wheel_y = 1});
+    EXPECT_NE(top(), at_the_end);
+    bench.draw(snapshot, std::vector<Key>(50, key_up));
+    EXPECT_EQ(top(), at_the_top);
+    // Opened again it is at the top.
+    bench.draw(snapshot, {key_page_down});
+    bench.draw(snapshot, {U'd'});
+    bench.draw(snapshot, {U'd'});
+    EXPECT_EQ(top(), at_the_top);
+}
+
+TEST(Panel, TheDoctorsViewSaysWhatItKnows) {
+    Bench bench({1280, 720, 1});
+    Snapshot snapshot = state("running");
+    const auto letters = [&] {
+        bench.draw(snapshot);
+        return overlay_text(bench).size();
+    };
+    bench.panel.open(Overlay::doctor);
+    const std::size_t unknown = letters();
+    snapshot.doctor = DoctorView{.looking = true};
+    const std::size_t looking = letters();
+    snapshot.doctor = DoctorView{.trouble = "no process can be started: EAGAIN (11: …)"};
+    const std::size_t trouble = letters();
+    snapshot.doctor = state("doctor").doctor;
+    const std::size_t found = letters();
+    EXPECT_EQ((std::set{unknown, looking, trouble, found}).size(), 4u);
+    EXPECT_GT(found, 1000u);
+}
+
+TEST(Panel, NoTextOfTheDoctorsViewLiesOnAnother) {
+    for (const Size size : sizes) {
+        Bench bench(size);
+        bench.panel.open(Overlay::doctor);
+        bench.draw(state("doctor"));
+        const std::vector<Glyph> text = overlay_text(bench);
+        ASSERT_GT(text.size(), 500u);
+        const float slack = 1.6f * bench.scale();
+        for (std::size_t i = 0; i < text.size(); ++i)
+            for (std::size_t j = i + 1; j < text.size(); ++j) {
+                const float across =
+                    std::min(text[i].right, text[j].right) - std::max(text[i].left, text[j].left);
+                const float down =
+                    std::min(text[i].bottom, text[j].bottom) - std::max(text[i].top, text[j].top);
+                ASSERT_FALSE(across > slack && down > slack)
+                    << size.width << "x" << size.height << ": " << place(text[i]) << " and "
+                    << place(text[j]);
+            }
+    }
 }
 
 // Clicks all over the settings: every one of them can be reached, and nothing else is.
@@ -277,7 +385,7 @@ TEST(Panel, EachSettingCanBeClicked) {
             restart |= actions.restart;
             save |= actions.save_results;
             screenshot |= actions.screenshot;
-            bench.panel.open_help(false);
+            bench.panel.open(Overlay::none);
             if (!actions.settings)
                 continue;
             const DemoSettings& settings = *actions.settings;
