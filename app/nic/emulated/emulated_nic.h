@@ -1,4 +1,5 @@
-// The emulated NIC: a thread of this process moves the bytes.
+// The emulated NIC: a thread of this process moves the bytes, also into memory of other processes
+// of this machine.
 #pragma once
 
 #include "nic/emulated/options.h"

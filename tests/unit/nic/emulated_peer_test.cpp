@@ -391,6 +391,7 @@ TEST_F(EmulatedPeer, WhatItSaysOfAWriteIsPassedOnAsItIs) {
     EXPECT_GT(received.time, 0);
     EXPECT_LE(received.time, now());
     EXPECT_EQ(peer.hear_note().kind, NoteKind::confirmed);
+    peer.hang_up();
 }
 
 TEST_F(EmulatedPeer, AWriteIsCompleteOnceItIsConfirmed) {
@@ -407,6 +408,7 @@ TEST_F(EmulatedPeer, AWriteIsCompleteOnceItIsConfirmed) {
     const Completion failed = reap_one(*end);
     EXPECT_EQ(failed.wr_id, 3u);
     EXPECT_EQ(failed.status, WcStatus::receiver_not_ready);
+    peer.hang_up();
 }
 
 TEST_F(EmulatedPeer, NoMoreIsSaidThanFitsIntoItsBuffer) {
@@ -421,6 +423,7 @@ TEST_F(EmulatedPeer, NoMoreIsSaidThanFitsIntoItsBuffer) {
         peer.say(Note{.kind = NoteKind::confirmed, .value = most_unconfirmed});
     }
     EXPECT_THAT(statuses(reap(*end, 4096)), Each(WcStatus::success));
+    peer.hang_up();
 }
 
 TEST_F(EmulatedPeer, AFloodWithoutReceivesBreaksTheConnectionAndEnds) {
@@ -547,6 +550,7 @@ TEST_F(EmulatedPeer, DescriptorsThatComeWithANoteAreNotKept) {
         peer.send(bytes_of(arrived(0, 1)), some_fds);
     reap(*end, 16);
     EXPECT_EQ(open_fds(), fds);
+    peer.hang_up();
 }
 
 TEST_F(EmulatedPeer, ARevokedRegionIsUnmapped) {
@@ -570,6 +574,7 @@ TEST_F(EmulatedPeer, ARevokedRegionIsUnmapped) {
     // Of what is left, the test itself has mapped: source, as itself and as the NIC, and `written`.
     EXPECT_EQ(mappings(), before + 3);
     EXPECT_EQ(peer.hear_note().kind, NoteKind::broken);
+    peer.hang_up();
 }
 
 // A peer that never lets go of a region: it is not waited for without end.
