@@ -375,6 +375,34 @@ SocketName parse_peer(const Device& device, const Port& port, std::string_view a
 
 } // namespace
 
+namespace {
+
+int milliseconds(Nanoseconds time) {
+    return static_cast<int>(
+        std::clamp<Nanoseconds>(time / 1'000'000, 1, std::numeric_limits<int>::max()));
+}
+
+// In short steps: the kernel may miss a neighbour's answer that comes at once, as over a wire
+// within one machine, and then looks for it only when the time is up.
+void resolve_address(const Connection& connection, sockaddr_storage to, const Wait& wait,
+                     std::string_view what) {
+    constexpr Nanoseconds step = 200'000'000;
+    while (true) {
+        if (rdma_resolve_addr(connection.id(), nullptr, reinterpret_cast<sockaddr*>(&to),
+                              milliseconds(std::min(step, wait.left()))) != 0)
+            throw_errno(errno, fmt::format("{}: rdma_resolve_addr", what));
+        const ConnectionEvent event = connection.next(wait, what);
+        if (event->event == RDMA_CM_EVENT_ADDR_RESOLVED)
+            return;
+        const bool timed_out =
+            event->event == RDMA_CM_EVENT_ADDR_ERROR && event->status == -ETIMEDOUT;
+        if (!timed_out || wait.left() == 0)
+            refuse(*event, what, 0);
+    }
+}
+
+} // namespace
+
 std::unique_ptr<Listener> listen(const Device& device, const Port& port,
                                  const VerbsOptions& options) {
     return std::make_unique<VerbsListener>(device, port, options);
@@ -389,10 +417,6 @@ std::unique_ptr<Endpoint> connect_to(const Device& device, const Port& port,
     const Wait wait(patience);
     const std::string what =
         fmt::format("NIC {}: connecting to {}", device.name(), socket_name_text(name));
-    const auto milliseconds = [&] {
-        return static_cast<int>(
-            std::clamp<Nanoseconds>(wait.left() / 1'000'000, 1, std::numeric_limits<int>::max()));
-    };
     auto connection = std::make_unique<Connection>(device, port);
     rdma_cm_id* const id = connection->id();
     const auto expect = [&](rdma_cm_event_type type) {
@@ -402,11 +426,8 @@ std::unique_ptr<Endpoint> connect_to(const Device& device, const Port& port,
         return event;
     };
 
-    sockaddr_storage to = socket_address(name, port.interface);
-    if (rdma_resolve_addr(id, nullptr, reinterpret_cast<sockaddr*>(&to), milliseconds()) != 0)
-        throw_errno(errno, fmt::format("{}: rdma_resolve_addr", what));
-    expect(RDMA_CM_EVENT_ADDR_RESOLVED);
-    if (rdma_resolve_route(id, milliseconds()) != 0)
+    resolve_address(*connection, socket_address(name, port.interface), wait, what);
+    if (rdma_resolve_route(id, milliseconds(wait.left())) != 0)
         throw_errno(errno, fmt::format("{}: rdma_resolve_route", what));
     expect(RDMA_CM_EVENT_ROUTE_RESOLVED);
 

@@ -451,8 +451,11 @@ WaitResult VerbsEndpoint::wait(Nanoseconds timeout, std::uint32_t) {
 
 // Until there may be something new; false when the deadline has passed without.
 bool VerbsEndpoint::sleep(Nanoseconds deadline) {
-    if (const int error = ibv_req_notify_cq(completions_.get(), 0))
-        throw_errno(error, "NIC verbs: ibv_req_notify_cq");
+    if (const int error = ibv_req_notify_cq(completions_.get(), 0)) {
+        watch_connection(); // it may know why
+        throw_errno(error, fmt::format("NIC {}: ibv_req_notify_cq", device_.name()),
+                    error == EIO ? "The device has gone: look into dmesg" : "");
+    }
     while (fetch() > 0) // what came before that makes no event
         if (ready())
             return true;
