@@ -225,6 +225,27 @@ TEST_P(NicContract, EndsMayGoWhileWorkIsInFlight) {
     }
 }
 
+TEST_P(NicContract, NothingIsWrittenForAnEndThatIsGone) {
+    constexpr std::size_t room = 4 << 20;
+    const RegisteredBuffer source = make_source(room);
+    const RegisteredBuffer target = make_target(room);
+    for (int round = 0; round < 20; ++round) {
+        connect(16);
+        target.bytes()[0] = ~source.bytes()[0];
+        const std::vector<WriteRequest> requests(16, write_request(1, source, 0, room, target, 0));
+        EXPECT_EQ(sender().post(requests), 16u);
+        const Nanoseconds end = now() + patience;
+        while (target.bytes()[0] != source.bytes()[0] && now() < end) // until it has begun
+            std::this_thread::yield();
+        ends_.receiver.reset();
+        for (std::size_t at = 0; at < room; at += 16 * KB)
+            target.bytes()[at] = ~source.bytes()[at];
+        EXPECT_EQ(reap(sender(), 16).size(), 16u);
+        for (std::size_t at = 0; at < room; at += 16 * KB)
+            EXPECT_EQ(target.bytes()[at], ~source.bytes()[at]) << "at " << at;
+    }
+}
+
 TEST_P(NicContract, AWriteThatIsCutShortIsNoSuccess) {
     constexpr std::size_t room = 8 << 20;
     const RegisteredBuffer source = make_source(room);

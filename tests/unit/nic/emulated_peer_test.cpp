@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -577,24 +579,52 @@ TEST_F(EmulatedPeer, ARevokedRegionIsUnmapped) {
     peer.hang_up();
 }
 
-// A peer that never lets go of a region: it is not waited for without end.
-TEST_F(EmulatedPeer, APeerThatDoesNotAnswerHoldsUpNothingForGood) {
-    RegisteredBuffer target = buffers_.target(*nic_, page);
-    RawPeer peer(listener_->address());
-    std::unique_ptr<Endpoint> end;
-    {
+// With a region of this side that it may write.
+class EmulatedPeerThatWrites : public EmulatedPeer {
+protected:
+    EmulatedPeerThatWrites() : target_(buffers_.target(*nic_, page)), peer_(listener_->address()) {
         Accepting accepting(*listener_, key_);
-        peer.say(Hello{.regions = 0, .key = key_});
-        EXPECT_EQ(decode_answer(peer.hear().bytes)->regions, 1u);
-        EXPECT_EQ(decode_regions(peer.hear().bytes)->at(0).rkey, target.region->rkey());
-        peer.hear();
-        end = accepting.get();
+        peer_.say(Hello{.regions = 0, .key = key_});
+        EXPECT_EQ(decode_answer(peer_.hear().bytes)->regions, 1u);
+        EXPECT_EQ(decode_regions(peer_.hear().bytes)->at(0).rkey, target_.region->rkey());
+        EXPECT_EQ(decode_answer(peer_.hear().bytes)->verdict, Verdict::ready);
+        end_ = accepting.get();
     }
-    const std::uint32_t rkey = target.region->rkey();
-    target.region.reset();
-    EXPECT_EQ(peer.hear_note().value, rkey);
-    end.reset();
-    EXPECT_TRUE(peer.hears_the_end());
+
+    // That `step` ends with `answer`, and not before.
+    void expect_to_wait(const std::function<void()>& step, const std::function<void()>& answer) {
+        auto done = std::async(std::launch::async, step);
+        EXPECT_EQ(done.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+        answer();
+        done.get();
+    }
+
+    RegisteredBuffer target_;
+    RawPeer peer_;
+    std::unique_ptr<Endpoint> end_;
+};
+
+TEST_F(EmulatedPeerThatWrites, IsWaitedForUntilItLetsGo) {
+    const std::uint32_t rkey = target_.region->rkey();
+    expect_to_wait([&] { target_.region.reset(); },
+                   [&] {
+                       const Note note = peer_.hear_note();
+                       EXPECT_EQ(note.kind, NoteKind::revoke);
+                       EXPECT_EQ(note.value, rkey);
+                       peer_.say(Note{.kind = NoteKind::revoked, .value = rkey});
+                   });
+    expect_to_wait([&] { end_.reset(); },
+                   [&] {
+                       EXPECT_TRUE(peer_.hears_the_end());
+                       peer_.hang_up();
+                   });
+}
+
+TEST_F(EmulatedPeerThatWrites, IsNotWaitedForForGood) {
+    target_.region.reset();
+    EXPECT_EQ(peer_.hear_note().kind, NoteKind::revoke);
+    end_.reset();
+    EXPECT_TRUE(peer_.hears_the_end());
 }
 
 // Processes. -------------------------------------------------------------------------------------
@@ -663,7 +693,7 @@ protected:
 
     // A process that writes into target_, and has begun to.
     std::unique_ptr<Endpoint> let_writer_in(std::optional<Probe>& probe) {
-        std::ranges::fill(target_->bytes(), std::byte{0xff});
+        std::memset(target_->bytes().data(), 0xff, room);
         Accepting accepting(*listener_, key_);
         probe.emplace(listener_->address(), key_,
                       std::vector<std::string>{"write", std::to_string(target_->region->address()),
@@ -682,7 +712,7 @@ protected:
 
     // Nothing writes any more.
     void expect_rest() {
-        std::ranges::fill(target_->bytes(), std::byte{0xee});
+        std::memset(target_->bytes().data(), 0xee, room);
         for (int i = 0; i < 20; ++i) {
             EXPECT_TRUE(all_are(target_->bytes(), std::byte{0xee}));
             std::this_thread::yield();

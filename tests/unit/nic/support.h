@@ -161,12 +161,14 @@ inline std::vector<WcStatus> statuses(std::span<const Completion> completions) {
     return all;
 }
 
-inline bool all_are(std::span<const std::byte> bytes, std::byte value) {
-    return std::ranges::all_of(bytes, [&](std::byte byte) { return byte == value; });
-}
-
 inline bool same(std::span<const std::byte> a, std::span<const std::byte> b) {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+// Each is as the one before it: many times faster than a loop where a sanitizer looks on.
+inline bool all_are(std::span<const std::byte> bytes, std::byte value) {
+    return bytes.empty() ||
+           (bytes.front() == value && same(bytes.first(bytes.size() - 1), bytes.subspan(1)));
 }
 
 } // namespace clearframe::test
