@@ -2,6 +2,7 @@
 #include "coco_guest/edu.h"
 #include "coco_guest/support.h"
 #include "memory/guest.h"
+#include "support/beside.h"
 #include "support/process.h"
 
 #include <gmock/gmock.h>
@@ -51,6 +52,38 @@ TEST_F(PlainGuestTest, SendsFramesOfUdmabufByRdmaWithNoCopy) {
     const nlohmann::json path = done.json()["results"][0]["paths"][0];
     EXPECT_EQ(path["frames"], 12);
     EXPECT_EQ(path["corrupt"], 0);
+    EXPECT_EQ(path["cpu_copied_bytes"], 0);
+    EXPECT_EQ(path["same_buffer"], true);
+    EXPECT_EQ(dma_bufs(), before);
+}
+
+// The same between two processes.
+TEST_F(PlainGuestTest, SendsFramesOfUdmabufToAnotherProcessWithNoCopy) {
+    ASSERT_EQ(std::system(CLEARFRAME_SOFT_ROCE " >&2"), 0);
+    const BufferCount before = dma_bufs();
+    clearframe::testing::Receiver receiver(
+        {"--nic", "verbs:device=rxe0", "--heap", "udmabuf", "--timeout", "60"});
+    const clearframe::testing::Finished sent =
+        clearframe::testing::run({.arguments = {"send",      receiver.address(),
+                                                "--nic",     "verbs",
+                                                "--heap",    "udmabuf",
+                                                "--gpu",     "llvmpipe",
+                                                "--size",    "320x200",
+                                                "--scene",   "waves",
+                                                "--verify",  "full",
+                                                "--frames",  "12",
+                                                "--warmup",  "2",
+                                                "--block",   "6",
+                                                "--ring",    "4",
+                                                "--timeout", "60",
+                                                "--paths",   "zero-copy",
+                                                "--json",    "-"}});
+    ASSERT_EQ(sent.status, 0) << sent.describe();
+    EXPECT_EQ(receiver.finish().status, 0) << receiver.finish().describe();
+    const nlohmann::json path = sent.json()["results"][0]["paths"][0];
+    EXPECT_EQ(path["frames"], 12);
+    EXPECT_EQ(path["corrupt"], 0);
+    EXPECT_EQ(path["verified_pixels"], 12 * 320 * 200);
     EXPECT_EQ(path["cpu_copied_bytes"], 0);
     EXPECT_EQ(path["same_buffer"], true);
     EXPECT_EQ(dma_bufs(), before);
