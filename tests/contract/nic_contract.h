@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <ostream>
 #include <string>
 
 namespace clearframe::test {
@@ -19,6 +20,10 @@ struct Setup {
     const char* nic; // as open_nic() takes it
     Joined joined;
 };
+inline void PrintTo(const Setup& setup, std::ostream* out) {
+    *out << setup.nic << ", ";
+    PrintTo(setup.joined, out);
+}
 
 // The NIC, or nothing and why this machine has none. Throws where it should have one.
 std::unique_ptr<Nic> open_for_test(const char* specification, std::string& refusal);

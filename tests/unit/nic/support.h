@@ -12,6 +12,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <span>
 #include <vector>
 
@@ -73,6 +74,10 @@ enum class Joined {
     within, // connect_within()
     listed, // listen() on one NIC and connect_to() on another of its kind
 };
+
+inline void PrintTo(Joined joined, std::ostream* out) {
+    *out << (joined == Joined::within ? "within" : "listed");
+}
 
 // What `listener` accepts, on a thread of its own; an accept() that nobody comes for ends with
 // this.
