@@ -86,7 +86,7 @@ void declare_stream_options(CLI::App& app, StreamOptions& options) {
     app.add_option("--gpu", options.gpu, "a device by name, part of it, or index; none; auto")
         ->option_text("NAME [auto]");
     app.add_option("--nic", options.nic,
-                   "auto; verbs[:device=mlx5_0,port=1,gid=3,wait=event|poll,cq-moderation=8,"
+                   "auto; verbs[:device=mlx5_0,port=1,gid=3,qps=2,wait=event|poll,cq-moderation=8,"
                    "mtu=4096], an RDMA device; or emulated[:rate=100Gbps,latency=5us,seed=1] and, "
                    "for tests, faults: corrupt, drop, torn, late, wrong-length, wrong-immediate, "
                    "error, stall, each =PROBABILITY or =@FRAME")

@@ -29,26 +29,28 @@ protected:
         ASSERT_EQ(std::system(command.c_str()), 0) << command;
     }
 
-    static Finished send(const Receiver& receiver, const std::vector<std::string>& more,
+    static Finished send(const Receiver& receiver, const std::string& nic,
+                         const std::vector<std::string>& more,
                          const std::vector<std::filesystem::path>& preload) {
         return testing::run(
-            {.arguments = with({"send", receiver.address(), "--nic", "verbs:device=rxe0",
-                                "--frames", "12", "--warmup", "2", "--block", "6", "--ring", "4",
-                                "--verify", "full", "--timeout", "60", "--json", "-"},
+            {.arguments = with({"send", receiver.address(), "--nic", nic, "--frames", "12",
+                                "--warmup", "2", "--block", "6", "--ring", "4", "--verify", "full",
+                                "--timeout", "60", "--json", "-"},
                                more),
              .preload = preload});
     }
 
     // The mission's whole chain, between two processes.
-    void expect_whole_chain() {
+    void expect_whole_chain(const std::string& receivers_nic = "verbs:device=rxe0",
+                            const std::string& senders_nic = "verbs:device=rxe0") {
         const BufferCount before = dma_bufs();
         const test::TemporaryDirectory files;
         const std::string record = (files / "received.json").string();
         const std::vector<std::filesystem::path> preload{CLEARFRAME_RXE_REG_DMABUF};
-        Receiver receiver({"--nic", "verbs:device=rxe0", "--heap", "system_cc_shared", "--timeout",
-                           "60", "--json", record},
+        Receiver receiver({"--nic", receivers_nic, "--heap", "system_cc_shared", "--timeout", "60",
+                           "--json", record},
                           preload);
-        const Finished sent = send(receiver,
+        const Finished sent = send(receiver, senders_nic,
                                    {"--heap", "system_cc_shared", "--gpu", "llvmpipe", "--scene",
                                     "waves", "--size", "320x200"},
                                    preload);
@@ -86,6 +88,12 @@ TEST_F(SendRecvTest, FramesOfTheRealHeapTravelBetweenProcesses) {
     expect_whole_chain();
 }
 
+// From one device to another, over their wire, on two queue pairs.
+TEST_F(SendRecvTest, FramesOfTheRealHeapTravelBetweenDevices) {
+    make_device("--two");
+    expect_whole_chain("verbs:device=rxe0,qps=2", "verbs:device=rxe1,qps=2");
+}
+
 TEST_F(SendRecvTest, FramesOfTheRealHeapTravelWhereOrdinaryMemoryIsRefused) {
     make_device("--bounce");
     expect_whole_chain();
@@ -112,7 +120,7 @@ TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
     const std::vector<std::string> small{"--heap", "memfd", "--gpu", "none", "--size", "64x64"};
     Finished next;
     do
-        next = send(receiver, small, {});
+        next = send(receiver, "verbs:device=rxe0", small, {});
     while (next.status == 3 && next.err.find("busy") != std::string::npos);
     EXPECT_EQ(next.status, 0) << next.describe();
 
