@@ -1,5 +1,6 @@
 #include "nic/emulated/protocol.h"
 
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
 
@@ -73,7 +74,7 @@ std::vector<std::byte> encode_regions(std::span<const RegionRecord> records) {
     const RegionsHeader header{.count = static_cast<std::uint32_t>(records.size())};
     std::vector<std::byte> bytes(sizeof(header) + records.size_bytes());
     std::memcpy(bytes.data(), &header, sizeof(header));
-    std::memcpy(bytes.data() + sizeof(header), records.data(), records.size_bytes());
+    std::ranges::copy(std::as_bytes(records), bytes.begin() + sizeof(header));
     return bytes;
 }
 
