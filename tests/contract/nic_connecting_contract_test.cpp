@@ -199,7 +199,8 @@ TEST_P(NicConnecting, WhoListensAndDoesNotAnswerIsWaitedForNoLonger) {
     EXPECT_THAT(error_of([&] { accepting.get(); }), HasSubstr("cancelled"));
 }
 
-// The verbs NIC is held to this once it listens: an INSTANTIATE_TEST_SUITE_P of its own.
+// What the verbs NIC promises of connecting is in coco_guest/connection_test.cpp: its regions are
+// the device's, not a connection's, and its errors name librdmacm.
 #ifndef CLEARFRAME_SOFT_ROCE
 INSTANTIATE_TEST_SUITE_P(Nics, NicConnecting,
                          testing::Values("emulated", "emulated:rate=200Gbps,latency=20us"),

@@ -157,7 +157,8 @@ TEST_P(NicContract, ThePlainTransferIsMeasured) {
 #ifdef CLEARFRAME_SOFT_ROCE
 INSTANTIATE_TEST_SUITE_P(Verbs, NicContract,
                          testing::Values(Setup{"verbs:device=rxe0", Joined::within},
-                                         Setup{"verbs:device=rxe0,wait=poll", Joined::within}),
+                                         Setup{"verbs:device=rxe0,wait=poll", Joined::within},
+                                         Setup{"verbs:device=rxe0", Joined::listed}),
                          [](const auto& test) { return "Nic" + std::to_string(test.index); });
 #else
 INSTANTIATE_TEST_SUITE_P(
