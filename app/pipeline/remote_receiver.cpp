@@ -214,12 +214,13 @@ void RemoteReceiver::begin(const Begin& begin) {
                      std::to_string(begin.block)});
     ++next_block_;
     receive_->set_scene(begin.scene, hello_.seed, static_cast<Verify>(begin.verify));
-    block_ = &present(begin);
+    block_ = present(begin);
+    block_->verify = static_cast<Verify>(begin.verify);
     before_ = counts(block_->meter);
     const FrameViewer* viewer = nullptr;
     FrameTap* tap = nullptr;
     if (look_)
-        look_(begin.path, viewer, tap);
+        look_(block_, viewer, tap);
     receive_->begin_block(begin.path, block_->meter, viewer, tap);
     say(encode(Ready{.block = begin.block}));
 }
@@ -245,21 +246,21 @@ void RemoteReceiver::finish(const End& end) {
     result.timed_frames = totals.frames;
     result.timed_bytes = totals.bytes;
     result.time_ns = static_cast<std::uint64_t>(totals.time);
-    block_ = nullptr;
+    block_.reset();
     count_frames();
     say(encode(result));
     if (on_block_)
         on_block_();
 }
 
-ReceivedPath& RemoteReceiver::present(const Begin& begin) {
+const std::shared_ptr<ReceivedPath>& RemoteReceiver::present(const Begin& begin) {
     for (const auto& known : received_)
         if (known->scene == begin.scene && known->path == begin.path)
-            return *known;
-    auto& made = received_.emplace_back(std::make_unique<ReceivedPath>());
+            return known;
+    auto& made = received_.emplace_back(std::make_shared<ReceivedPath>());
     made->scene = begin.scene;
     made->path = begin.path;
-    return *made;
+    return made;
 }
 
 bool RemoteReceiver::same_buffer(std::size_t path) const {

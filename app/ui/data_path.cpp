@@ -53,7 +53,7 @@ Way way_of(const Snapshot& now, const PathSnapshot& path) {
     const Station nic_box{3, "NIC", !nic ? "" : nic->emulated ? "emulated" : nic->name, false};
     const Hop render{draws ? "render" : "once", draws ? "render" : "once", "render"};
     const Hop post{"post", "post", "post"}, wire{"wire", "wire", "wire"};
-    if (path.pool_bytes == 0)
+    if (path.name != "staging")
         return {{gpu_box,
                  {1, "shared frame", shared, true},
                  nic_box,
