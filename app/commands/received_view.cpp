@@ -10,10 +10,12 @@
 #include <utility>
 
 namespace clearframe {
-ReceivedView::ReceivedView(FrameViews& views, const RunRecord& about, std::string listening)
-    : views_(views), listening_(fmt::format("listening on {}", listening)) {
+ReceivedView::ReceivedView(FrameViews& views, const RunRecord& about, std::string listening,
+                           bool keeps)
+    : views_(views),
+      after_(keeps ? fmt::format("listening on {}", listening) : "the sender has gone") {
     about_.state = DemoState::waiting;
-    about_.progress = listening_;
+    about_.progress = fmt::format("listening on {}", listening);
     about_.environment = about.environment;
     about_.parts = about.parts;
     about_.receiving = ReceivingEnd{.listening = std::move(listening)};
@@ -22,10 +24,6 @@ ReceivedView::ReceivedView(FrameViews& views, const RunRecord& about, std::strin
 void ReceivedView::begin(const RemoteReceiver& receiver, const std::vector<Part>& sender,
                          const ExposureMeter& exposure) {
     const Hello& hello = receiver.hello();
-    if (hello.ring < least_shown_ring)
-        throw Error(Failure::run, "showing frames in a window",
-                    fmt::format("the sender has a ring of {}", hello.ring),
-                    fmt::format("It takes {}: send --ring {}", least_shown_ring, least_shown_ring));
     std::vector<Path> paths;
     std::vector<Looked> looked;
     std::string trouble;
@@ -101,7 +99,7 @@ void ReceivedView::end_block() {
     block_.reset();
 }
 
-void ReceivedView::end() noexcept {
+void ReceivedView::end() {
     {
         const std::lock_guard lock(looking_);
         for (Looked& look : looked_)
@@ -109,7 +107,7 @@ void ReceivedView::end() noexcept {
     }
     const std::lock_guard lock(mutex_);
     about_.state = DemoState::waiting;
-    about_.progress = listening_;
+    about_.progress = after_;
     exposure_ = nullptr;
     block_.reset();
 }

@@ -17,27 +17,29 @@
 
 namespace clearframe {
 
-// One slot is looked at while another is written.
-inline constexpr std::uint32_t least_shown_ring = 2;
+// The slots of a ring whose frames are seen: one is looked at while another is written.
+inline constexpr std::uint32_t least_seen_ring = 2;
 
 class ReceivedView {
 public:
-    // `views` must outlive it; `about` says what this end is.
-    ReceivedView(FrameViews& views, const RunRecord& about, std::string listening);
+    // `views` must outlive it; `about` says what this end is, `keeps` whether it goes on listening
+    // once a sender has gone.
+    ReceivedView(FrameViews& views, const RunRecord& about, std::string listening, bool keeps);
 
     // From here on: the thread that serves. -------------------------------------------------------
 
     // A sender was accepted: imports the slots of each path. Where that cannot be, its figures are
     // shown without frames, and the window says why. `receiver` and `exposure` must stay until
-    // end(), `sender` are its parts. Throws Error for a ring that is too small.
+    // end(), `sender` are its parts.
     void begin(const RemoteReceiver& receiver, const std::vector<Part>& sender,
                const ExposureMeter& exposure);
     // Where the newest frame of that block is to wait, or null. Valid until the next begin().
     FrameTap* begin_block(std::shared_ptr<const ReceivedPath> block);
     void end_block();
-    // The sender has gone; `trouble` says why, if not in order. Waits for the frame that is being
-    // drawn: afterwards nothing reads the slots. What was measured stays to be seen.
-    void end() noexcept;
+    // The sender has gone. Waits for the frame that is being drawn: afterwards nothing reads the
+    // slots. What was measured stays to be seen.
+    void end();
+    // Why it has gone, if not in order.
     void say(std::string trouble);
 
     // From here on: the display's thread. ---------------------------------------------------------
@@ -70,7 +72,7 @@ private:
 
     FrameViews& views_;
     const Nanoseconds started_ = now();
-    std::string listening_; // in words
+    const std::string after_; // a sender: what is done then, in words
 
     mutable std::mutex mutex_; // guards these; never held for a draw
     Snapshot about_;           // all but what is told of each path

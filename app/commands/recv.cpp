@@ -104,7 +104,7 @@ public:
         about_.parts = parts_.described;
         std::erase_if(about_.parts, [](const Part& part) { return part.kind == "gpu"; });
         if (views)
-            view_.emplace(*views, about_, listener_.address());
+            view_.emplace(*views, about_, listener_.address(), options_.keep);
     }
 
     // Null without views. The display's thread calls what is meant for it.
@@ -203,7 +203,11 @@ private:
                                      .nic = *parts_.nic,
                                      .exposure = exposure},
                                     introduction_of(about_),
-                                    {.patience = plan_.patience, .most_memory = plan_.most_memory},
+                                    {.patience = plan_.patience,
+                                     .most_memory = plan_.most_memory,
+                                     .least_ring = plan_.screen ? least_presented_ring
+                                                   : view_      ? least_seen_ring
+                                                                : 1},
                                     stop_);
             layout = receiver.hello().layout;
             record.latency = receiver.same_host() ? LatencyOf::one_way : LatencyOf::nothing;
@@ -255,11 +259,6 @@ private:
         if (!plan_.screen)
             return nullptr;
         const Hello& hello = receiver.hello();
-        if (hello.ring < least_presented_ring)
-            throw Error(Failure::run, "showing frames on a screen",
-                        fmt::format("the sender has a ring of {}", hello.ring),
-                        fmt::format("It takes {}: send --ring {}", least_presented_ring,
-                                    least_presented_ring));
         auto screen = Screen::open(*plan_.screen, hello.layout.width, hello.layout.height);
         if (!options_.quiet)
             report_screen(out_, screen->info(), hello.layout.width, hello.layout.height);

@@ -95,6 +95,10 @@ void RemoteReceiver::check_fit() const {
     for (const std::string& path : hello_.paths)
         if (!find_path(path))
             throw Unfit{{"path", our_paths(), path}, "Leave it out with --paths"};
+    if (hello_.ring < options_.least_ring)
+        throw Unfit{{"ring", fmt::format("{} at least, to show frames", options_.least_ring),
+                     std::to_string(hello_.ring)},
+                    fmt::format("Give it send --ring {}", options_.least_ring)};
     const PathParts path_parts = make_path_parts(session_, parts_, hello_.layout, 1);
     std::uint64_t bytes = hello_.layout.slot_bytes * hello_.ring;
     for (const PathType* path : session_.paths)

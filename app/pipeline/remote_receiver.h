@@ -18,6 +18,7 @@ namespace clearframe {
 struct ReceiverOptions {
     Nanoseconds patience = 0;      // how long a sender may say and send nothing
     std::uint64_t most_memory = 0; // bytes that one sender may take
+    std::uint32_t least_ring = 1;  // slots that it takes to look at frames
 };
 
 // One scene on one path, as far as it was received. Any thread may read the meters, and what does

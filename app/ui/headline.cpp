@@ -55,7 +55,7 @@ Headline headline(const Snapshot& now) {
     Headline result;
     if (now.receiving) {
         result.sentence = now.state == DemoState::waiting
-                              ? "no sender is here"
+                              ? "nothing is being received"
                               : fmt::format("receiving from {}", now.receiving->sender);
         result.sure = now.state == DemoState::waiting
                           ? now.progress
