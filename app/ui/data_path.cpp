@@ -112,11 +112,13 @@ void draw_hop(const Pen& pen, float from, float to, float y, const Hop& hop, Col
 void draw_data_path(const Pen& pen, const Box& box, const Snapshot& now) {
     const Theme& theme = pen.theme;
     Box inside = pen.card(box, "Data path");
-    const std::string format =
-        fmt::format("one frame: {} × {} BGRA8, {}, stride {}; ms, medians", now.settings.width,
-                    now.settings.height, bytes_text(now.frame_bytes), now.stride);
-    pen.fitted(theme.small, {inside.right(), inside.y - 11}, colours::faint, format,
-               inside.width - 90, Align::right);
+    if (now.frame_bytes > 0) {
+        const std::string format =
+            fmt::format("one frame: {} × {} BGRA8, {}, stride {}; ms, medians", now.settings.width,
+                        now.settings.height, bytes_text(now.frame_bytes), now.stride);
+        pen.fitted(theme.small, {inside.right(), inside.y - 11}, colours::faint, format,
+                   inside.width - 90, Align::right);
+    }
 
     float boxes = label_width;
     for (const float width : widths)

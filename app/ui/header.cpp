@@ -121,9 +121,10 @@ void draw_header(const Pen& pen, const Box& box, const Snapshot& now, Overlay& o
          22;
     x += draw_chip(pen, x, middle, guest_chip(now), overlay) + 12;
     x += draw_chip(pen, x, middle, part_chip(now, "heap", "Heap"), overlay) + 12;
-    x += draw_chip(pen, x, middle, part_chip(now, "gpu", now.receiving ? "Sender's GPU" : "GPU"),
-                   overlay) +
-         12;
+    if (!now.receiving)
+        x += draw_chip(pen, x, middle, part_chip(now, "gpu", "GPU"), overlay) + 12;
+    else if (now.part("gpu"))
+        x += draw_chip(pen, x, middle, part_chip(now, "gpu", "Sender's GPU"), overlay) + 12;
     x += draw_chip(pen, x, middle, part_chip(now, "nic", "NIC"), overlay) + 12;
 
     const std::string readable =

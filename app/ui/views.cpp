@@ -93,7 +93,7 @@ Box draw_view(const Pen& pen, const Box& box, const Snapshot& now, const PathSna
                   none ? "0 bytes" : bytes_text(path.cpu_copied_bytes));
     if (path.same_buffer)
         pen.fitted(theme.small, {caption.right(), caption.middle_y()}, colours::dim,
-                   now.receiving ? "shown from the NIC's own buffer, by inode"
+                   now.receiving ? "the NIC's own buffer, by inode"
                                  : "the GPU's buffer is the NIC's, by inode",
                    caption.right() - x - 16, Align::right);
     return picture;
