@@ -8,33 +8,21 @@
 #include "commands/live_run.h"
 #include "commands/parts.h"
 #include "commands/replay.h"
+#include "commands/saves.h"
 #include "commands/terminal.h"
 #include "core/error.h"
 #include "core/result_file.h"
-#include "gpu/capture.h"
 #include "ui/display.h"
 
 #include <CLI/CLI.hpp>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <ctime>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <vector>
 
 namespace clearframe {
 namespace {
-
-// A layout settles within so many: the panel finds out where the views are, the frames are drawn
-// there, and what hangs on the pointer follows.
-constexpr int least_drawn = 3;
-constexpr double notice_s = 6;
-
-std::string encode(const Picture& picture) {
-    return encode_png(picture.rgba, picture.width, picture.height, PixelFormat::rgba);
-}
 
 // What the window is about: a stream that runs, or the recording of one.
 class Subject {
@@ -44,40 +32,6 @@ public:
     virtual std::optional<ViewedFrame> take_frame(const std::string& path) = 0;
     // Does what was asked for, but for pictures and the end; what to say about it, or nothing.
     virtual std::string act(const PanelActions& actions) = 0;
-};
-
-// Where the keys S and F12 save to.
-class Saves {
-public:
-    // The present directory if none is named. Throws Error for a place that was named and where no
-    // file can be made.
-    explicit Saves(const std::optional<std::string>& place) : place_(place.value_or(".")) {
-        if (place)
-            ResultFile(name(".json"));
-    }
-
-    // What to say about it: that it was saved, or why not.
-    std::string save(std::string_view what, std::string_view ending,
-                     const std::string& contents) const {
-        try {
-            const std::string file = name(ending);
-            ResultFile(file).commit(contents);
-            return fmt::format("{} saved to {}", what, file);
-        } catch (const Error& error) {
-            return error.what();
-        }
-    }
-
-private:
-    std::string name(std::string_view ending) const {
-        if (!std::filesystem::is_directory(place_))
-            return place_ + std::string(ending);
-        const std::string file = fmt::format("clearframe-{:%Y%m%d-%H%M%S}{}",
-                                             fmt::localtime(std::time(nullptr)), ending);
-        return (std::filesystem::path(place_) / file).lexically_normal().string();
-    }
-
-    std::string place_;
 };
 
 class LiveSubject final : public Subject {
@@ -158,22 +112,6 @@ struct Files {
     std::optional<ResultFile> record;
 };
 
-// What was just done for the user, for a few seconds.
-class Notice {
-public:
-    void say(std::string text, double time_s) {
-        if (text.empty())
-            return;
-        text_ = std::move(text);
-        until_s_ = time_s + notice_s;
-    }
-    std::string at(double time_s) const { return time_s < until_s_ ? text_ : ""; }
-
-private:
-    std::string text_;
-    double until_s_ = 0;
-};
-
 // Draws until the window is closed, a signal comes, or it is time for the files, which are then
 // written. Throws Error if a signal comes before that.
 void show(Display& display, Panel& panel, Subject& subject, const Saves& saves, Files& files,
@@ -219,14 +157,6 @@ std::FILE* text_stream(const DemoOptions& options) {
 
 void report_display(Terminal& out, const Display& display) {
     out.line(fmt::format("demo drawn by {}", display.describe()));
-}
-
-void check_validation(std::uint64_t complaints) {
-    if (complaints > 0)
-        throw Error(
-            Failure::run,
-            fmt::format("the validation layers had {} complaints about Vulkan calls", complaints),
-            {}, {});
 }
 
 // The device that is to draw, where no other part depends on it: its name, or empty for the best.

@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <exception>
-#include <thread>
 #include <utility>
 
 namespace clearframe {
@@ -53,23 +51,33 @@ Interrupts::Woken Interrupts::wait(const Event& event, Nanoseconds timeout) {
     return Woken::by_interrupt;
 }
 
+Background::Background(const char* name, std::function<void()> body, std::function<void()> stop)
+    : body_(std::move(body)), stop_(std::move(stop)), thread_(start_thread(name, [this] {
+          try {
+              body_();
+          } catch (...) {
+              failure_ = std::current_exception();
+          }
+          ended_.signal();
+      })) {}
+
+Background::~Background() { stop_(); }
+
+void Background::finish() {
+    if (thread_.joinable())
+        thread_.join();
+    if (failure_)
+        std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
 bool run_interruptible(Interrupts& interrupts, const char* name, std::function<void()> body,
                        const std::function<void()>& on_interrupt,
                        const std::function<void()>& tick) {
     constexpr Nanoseconds beat = 200'000'000;
-    Event ended;
-    std::exception_ptr failure;
-    std::jthread thread = start_thread(name, [&] {
-        try {
-            body();
-        } catch (...) {
-            failure = std::current_exception();
-        }
-        ended.signal();
-    });
+    Background background(name, std::move(body), [] {});
     bool interrupted = false;
     while (true) {
-        const Interrupts::Woken woken = interrupts.wait(ended, beat);
+        const Interrupts::Woken woken = interrupts.wait(background.ended(), beat);
         if (woken == Interrupts::Woken::by_event)
             break;
         if (woken == Interrupts::Woken::by_interrupt) {
@@ -79,9 +87,7 @@ bool run_interruptible(Interrupts& interrupts, const char* name, std::function<v
         if (tick)
             tick();
     }
-    thread.join();
-    if (failure)
-        std::rethrow_exception(failure);
+    background.finish();
     return interrupted;
 }
 

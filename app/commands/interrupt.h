@@ -5,7 +5,9 @@
 #include "core/event.h"
 #include "core/unique_fd.h"
 
+#include <exception>
 #include <functional>
+#include <thread>
 
 namespace clearframe {
 
@@ -25,6 +27,27 @@ public:
 
 private:
     UniqueFd signals_;
+};
+
+// Runs `body` on a thread of that name, for as long as it exists.
+class Background {
+public:
+    // `stop` makes the body end soon; any thread may call it, and more than once. Throws Error.
+    Background(const char* name, std::function<void()> body, std::function<void()> stop);
+    // Stops it. Blocks until it has ended.
+    ~Background();
+    Background(const Background&) = delete;
+    Background& operator=(const Background&) = delete;
+
+    const Event& ended() const noexcept { return ended_; }
+    // Blocks until it has ended. Throws what the body threw.
+    void finish();
+
+private:
+    std::function<void()> body_, stop_;
+    Event ended_;
+    std::exception_ptr failure_;
+    std::jthread thread_;
 };
 
 // Runs `body` on a thread of that name and returns when it has ended. The first signal calls

@@ -43,13 +43,6 @@ Nanoseconds earliest_next(Nanoseconds begun, Nanoseconds ended) {
     return ended + limits_part * (ended - begun);
 }
 
-Totals operator+(const Totals& a, const Totals& b) {
-    return {a.frames + b.frames, a.bytes + b.bytes, a.time + b.time};
-}
-Totals operator-(const Totals& a, const Totals& b) {
-    return {a.frames - b.frames, a.bytes - b.bytes, a.time - b.time};
-}
-
 std::size_t index_of(const PathType& type) {
     return static_cast<std::size_t>(&type - path_types().data());
 }

@@ -97,6 +97,12 @@ double cpu_ms_per_gbyte(const PathRun& run) {
     return bytes > 0 ? (cpu.copy_ns + cpu.own_ns) / 1e6 / (bytes / 1e9) : 0;
 }
 
+double cpu_ms_per_gbyte(const ReceiveMeter& received, std::uint64_t frame_bytes) {
+    const double bytes =
+        static_cast<double>(received.frames.get()) * static_cast<double>(frame_bytes);
+    return bytes > 0 ? static_cast<double>(received.cpu_ns.get()) / 1e6 / (bytes / 1e9) : 0;
+}
+
 PathRecord path_record(const PathRun& run) {
     const SendMeter& sent = *run.sent;
     const ReceiveMeter& received = *run.received;

@@ -40,6 +40,8 @@ std::map<std::string, double> stages(const PathRun& run);
 std::map<std::string, double> receive_stages(const ReceiveMeter& received);
 // Between blocks: CPU time is counted at their end.
 double cpu_ms_per_gbyte(const PathRun& run);
+// Of the receiving end alone; 0 before a frame has come.
+double cpu_ms_per_gbyte(const ReceiveMeter& received, std::uint64_t frame_bytes);
 
 // By the thread that runs the blocks, or while it does not.
 PathRecord path_record(const PathRun& run);

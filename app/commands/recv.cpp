@@ -1,11 +1,14 @@
 // `clearframe recv`: the receiver of frames that another process or host sends.
 #include "commands/bench_report.h"
 #include "commands/command.h"
+#include "commands/examination.h"
 #include "commands/interrupt.h"
 #include "commands/parts.h"
 #include "commands/path_run.h"
 #include "commands/peer.h"
 #include "commands/present_record.h"
+#include "commands/received_view.h"
+#include "commands/saves.h"
 #include "commands/send_options.h"
 #include "core/error.h"
 #include "core/result_file.h"
@@ -14,6 +17,7 @@
 #include "memory/guest.h"
 #include "pipeline/presenter.h"
 #include "pipeline/remote_receiver.h"
+#include "ui/display.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -22,6 +26,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 
 namespace clearframe {
 namespace {
@@ -48,12 +54,9 @@ PathRecord path_record(const RemoteReceiver& receiver, const ReceivedPath& recei
     record.same_buffer = receiver.same_buffer(received.path);
     const auto cpu = static_cast<double>(meter.cpu_ns.get());
     const auto copying = static_cast<double>(meter.cpu_copy_ns.get());
-    if (record.frames > 0) {
-        const double bytes =
-            static_cast<double>(record.frames) * static_cast<double>(receiver.hello().layout.bytes);
-        record.cpu_ms_per_gbyte = cpu / 1e6 / (bytes / 1e9);
+    record.cpu_ms_per_gbyte = cpu_ms_per_gbyte(meter, receiver.hello().layout.bytes);
+    if (record.frames > 0)
         record.cpu_us_per_frame_own = (cpu - copying) / 1e3 / static_cast<double>(record.frames);
-    }
     if (copying > 0)
         record.copy_gbytes_per_s = static_cast<double>(record.cpu_copied_bytes) / copying;
     for (const ReceivedPath::Block& block : received.blocks)
@@ -75,13 +78,20 @@ std::vector<SceneRecord> scene_records(const RemoteReceiver& receiver) {
     return scenes;
 }
 
+// Standard output, unless a file is written there.
+std::FILE* text_stream(const RecvOptions& options) {
+    return options.json == "-" || options.capture == "-" || options.screenshot == "-" ? stderr
+                                                                                      : stdout;
+}
+
 // Takes one sender after the other. serve() belongs to one thread, stop() to any.
 class Service {
 public:
-    Service(const RecvOptions& options, const RecvPlan& plan)
+    // `views`, if any, are where received frames are to be seen, and must outlive it.
+    Service(const RecvOptions& options, const RecvPlan& plan, FrameViews* views = nullptr)
         : options_(options),
           plan_(plan),
-          out_(options.json == "-" || options.capture == "-" ? stderr : stdout),
+          out_(text_stream(options)),
           listener_(plan.listen),
           parts_(open_parts({.heap = options.heap,
                              .gpu = "none",
@@ -93,7 +103,12 @@ public:
         about_.config = recv_config(options);
         about_.parts = parts_.described;
         std::erase_if(about_.parts, [](const Part& part) { return part.kind == "gpu"; });
+        if (views)
+            view_.emplace(*views, about_, listener_.address(), options_.keep);
     }
+
+    // Null without views. The display's thread calls what is meant for it.
+    ReceivedView* view() noexcept { return view_ ? &*view_ : nullptr; }
 
     // The exit status.
     int serve() {
@@ -117,6 +132,8 @@ public:
                 if (!options_.keep)
                     throw;
                 err_.line(fmt::format("clearframe: {}", error.what()));
+                if (view_)
+                    view_->say(error.what());
             }
         } while (options_.keep && !stop_.signalled());
         out_.check();
@@ -151,6 +168,26 @@ private:
         Service& service_;
     };
 
+    // The window shows the receiver's frames for as long as this exists.
+    class Seen {
+    public:
+        Seen(Service& service, const RemoteReceiver& receiver, const std::vector<Part>& sender,
+             const ExposureMeter& exposure)
+            : view_(service.view()) {
+            if (view_)
+                view_->begin(receiver, sender, exposure);
+        }
+        ~Seen() {
+            if (view_)
+                view_->end();
+        }
+        Seen(const Seen&) = delete;
+        Seen& operator=(const Seen&) = delete;
+
+    private:
+        ReceivedView* view_;
+    };
+
     // True if every frame was good.
     bool receive(ControlListener::Caller caller) {
         RunRecord record = about_;
@@ -166,7 +203,11 @@ private:
                                      .nic = *parts_.nic,
                                      .exposure = exposure},
                                     introduction_of(about_),
-                                    {.patience = plan_.patience, .most_memory = plan_.most_memory},
+                                    {.patience = plan_.patience,
+                                     .most_memory = plan_.most_memory,
+                                     .least_ring = plan_.screen ? least_presented_ring
+                                                   : view_      ? least_seen_ring
+                                                                : 1},
                                     stop_);
             layout = receiver.hello().layout;
             record.latency = receiver.same_host() ? LatencyOf::one_way : LatencyOf::nothing;
@@ -182,11 +223,19 @@ private:
                     picture.assign(frame.begin(), frame.end());
             };
             const std::unique_ptr<Presenter> presenter = make_presenter(receiver);
-            receiver.set_look([&](std::size_t path, const FrameViewer*& viewer, FrameTap*& tap) {
+            const Seen seen(*this, receiver, record.peer->parts, exposure);
+            receiver.set_look([&](const std::shared_ptr<const ReceivedPath>& block,
+                                  const FrameViewer*& viewer, FrameTap*& tap) {
                 viewer = options_.capture ? &keep_first : nullptr;
-                tap = presenter ? presenter->tap_for(path) : nullptr;
+                tap = presenter ? presenter->tap_for(block->path)
+                      : view_   ? view_->begin_block(block)
+                                : nullptr;
             });
-            receiver.set_on_block([&] { show_progress(receiver); });
+            receiver.set_on_block([&] {
+                if (view_)
+                    view_->end_block();
+                show_progress(receiver);
+            });
             {
                 const Reachable reachable(*this, receiver);
                 receiver.serve();
@@ -210,11 +259,6 @@ private:
         if (!plan_.screen)
             return nullptr;
         const Hello& hello = receiver.hello();
-        if (hello.ring < least_presented_ring)
-            throw Error(Failure::run, "showing frames on a screen",
-                        fmt::format("the sender has a ring of {}", hello.ring),
-                        fmt::format("It takes {}: send --ring {}", least_presented_ring,
-                                    least_presented_ring));
         auto screen = Screen::open(*plan_.screen, hello.layout.width, hello.layout.height);
         if (!options_.quiet)
             report_screen(out_, screen->info(), hello.layout.width, hello.layout.height);
@@ -255,13 +299,103 @@ private:
     ControlListener listener_;
     Parts parts_;
     RunRecord about_; // this end
+    std::optional<ReceivedView> view_;
     Event stop_;
     std::mutex mutex_;
     RemoteReceiver* present_ = nullptr; // guarded by it
 };
 
+// The window's user, while the service serves: draws what it tells.
+class Watching {
+public:
+    Watching(Display& display, ReceivedView& view) : display_(display), view_(view) {}
+
+    // Until the service has ended, the window is closed, or a signal comes. `say` is told the name
+    // of a path when its first frame is seen.
+    void watch(const Event& ended, Interrupts& interrupts,
+               const std::function<void(const std::string&)>& say) {
+        while (display_.next_frame()) {
+            if (interrupts.wait(ended, 0) != Interrupts::Woken::by_time || draw())
+                return;
+            for (const PathSnapshot& path : snapshot_.paths)
+                if (path.shown && seen_.insert(path.name).second)
+                    say(path.name);
+        }
+    }
+    // What there is to see in the end.
+    Picture last() {
+        for (int drawn = 0; drawn < least_drawn; ++drawn) {
+            display_.next_frame();
+            draw();
+        }
+        return display_.read();
+    }
+
+private:
+    // True if the user asked for the end.
+    bool draw() {
+        snapshot_ = view_.snapshot();
+        view_.draw_frames(snapshot_);
+        snapshot_.cost = display_.cost();
+        snapshot_.notice = notice_.at(snapshot_.time_s);
+        snapshot_.doctor = examination_.view();
+        const PanelActions actions = display_.draw(panel_, snapshot_);
+        if (actions.examine)
+            examination_.start();
+        if (actions.screenshot)
+            notice_.say(saves_.save("picture", ".png", encode(display_.read())), snapshot_.time_s);
+        return actions.quit;
+    }
+
+    Display& display_;
+    ReceivedView& view_;
+    Panel panel_;
+    Snapshot snapshot_; // as last drawn
+    Saves saves_{std::nullopt};
+    Notice notice_;
+    Examination examination_;
+    std::set<std::string> seen_; // paths
+};
+
+// The main thread is the window's: GLFW demands it.
+int recv_and_show(const RecvOptions& options, const RecvPlan& plan) {
+    Interrupts interrupts;
+    std::optional<ResultFile> picture;
+    if (options.screenshot)
+        picture.emplace(*options.screenshot);
+    DisplayOptions wanted = *plan.display;
+    wanted.validation = validation_wanted();
+    Display display(wanted);
+    Terminal out(text_stream(options));
+    const auto say = [&](const std::string& text) {
+        if (!options.quiet)
+            out.line(text);
+    };
+    say(fmt::format("window drawn by {}", display.describe()));
+    Service service(options, plan, &display.views());
+    Watching watching(display, *service.view());
+    int status = 0;
+    Background serving(
+        "cf-recv", [&] { status = service.serve(); }, [&] { service.stop(); });
+    watching.watch(serving.ended(), interrupts, [&](const std::string& path) {
+        say(fmt::format("showing {} as received", path));
+    });
+    constexpr Nanoseconds beat = 200'000'000;
+    if (!serving.ended().signalled())
+        service.stop();
+    while (interrupts.wait(serving.ended(), beat) != Interrupts::Woken::by_event)
+        ;
+    serving.finish();
+    if (picture)
+        std::move(*picture).commit(encode(watching.last()));
+    check_validation(display.validation_messages());
+    return status;
+}
+
 int recv(const RecvOptions& options) {
     const RecvPlan plan = make_recv_plan(options);
+    if (plan.display)
+        return recv_and_show(options, plan);
     Interrupts interrupts;
     Service service(options, plan);
     int status = 0;

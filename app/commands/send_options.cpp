@@ -49,10 +49,21 @@ void declare_recv_options(CLI::App& app, RecvOptions& options) {
         ->option_text("FILE");
     app.add_option("--capture", options.capture, "write the first good frame of a sender there")
         ->option_text("FILE.png");
-    app.add_option("--present", options.present,
-                   "show the received frames, in the buffers they came in: kms, kms:card0, "
-                   "kms:DRIVER")
-        ->option_text("WHERE");
+    auto* present =
+        app.add_option("--present", options.present,
+                       "show the received frames, in the buffers they came in: kms, kms:card0, "
+                       "kms:DRIVER")
+            ->option_text("WHERE");
+    auto* show = app.add_flag("--show", options.show,
+                              "show the received frames in a window, out of the buffers they came "
+                              "in, with what is measured here; Q ends it as Ctrl-C does")
+                     ->excludes(present);
+    auto* screenshot = app.add_option("--screenshot", options.screenshot,
+                                      "write a picture of that window there at the end")
+                           ->option_text("FILE.png")
+                           ->needs(show);
+    app.add_flag("--offscreen", options.offscreen, "draw the same without a window")
+        ->needs(screenshot);
     app.add_option("--require", options.require, "parts that must be real, not emulated: heap, nic")
         ->delimiter(',')
         ->option_text("LIST");
@@ -75,6 +86,12 @@ RecvPlan make_recv_plan(const RecvOptions& options) {
                       "- with --keep: a file holds one sender's record alone");
     if (options.json && options.json == options.capture)
         refuse_option("--capture", *options.capture, "another file than --json writes");
+    if (options.screenshot &&
+        (options.screenshot == options.json || options.screenshot == options.capture))
+        refuse_option("--screenshot", *options.screenshot,
+                      "another file than --json and --capture write");
+    if (options.show)
+        plan.display = {.window = !options.offscreen, .gpu = {}};
     if (options.present)
         plan.screen = parse_present(*options.present);
     return plan;
@@ -89,6 +106,7 @@ std::map<std::string, std::string> recv_config(const RecvOptions& options) {
         {"timeout_s", options.timeout},
         {"keep", options.keep},
         {"require", options.require},
+        {"show", options.show},
         {"present", options.present ? nlohmann::json(*options.present) : nlohmann::json(nullptr)},
     };
     std::map<std::string, std::string> texts;

@@ -3,6 +3,7 @@
 
 #include "commands/bench_options.h"
 #include "pipeline/control.h"
+#include "ui/display.h"
 
 #include <cstdint>
 #include <optional>
@@ -33,6 +34,9 @@ struct RecvOptions {
     std::optional<std::string> json;
     std::optional<std::string> capture;
     std::optional<std::string> present;
+    bool show = false;
+    bool offscreen = false;
+    std::optional<std::string> screenshot;
     std::vector<std::string> require;
     bool quiet = false;
 };
@@ -43,7 +47,8 @@ struct RecvPlan {
     HostPort listen;
     std::uint64_t most_memory = 0; // bytes
     Nanoseconds patience = 0;
-    std::optional<std::string> screen; // to show frames on, as Screen::open() takes it
+    std::optional<std::string> screen;     // to show frames on, as Screen::open() takes it
+    std::optional<DisplayOptions> display; // of the window that is to show them
 };
 RecvPlan make_recv_plan(const RecvOptions& options);
 

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::string_view schema = "clearframe.snapshot/1";
 constexpr std::string_view advice = "Make it with clearframe demo --record";
-constexpr std::array<std::string_view, 4> state_names = {"starting", "running", "paused", "failed"};
+constexpr std::array<std::string_view, 5> state_names = {"starting", "running", "paused", "failed",
+                                                         "waiting"};
 
 Json to_json(const DemoSettings& settings) {
     return {
@@ -68,6 +69,22 @@ Json to_json(const PanelCost& cost) {
     };
 }
 
+Json parts_json(const std::vector<Part>& parts) {
+    Json json = Json::array();
+    for (const Part& part : parts)
+        json.push_back(clearframe::to_json(part));
+    return json;
+}
+
+Json to_json(const ReceivingEnd& end) {
+    return {
+        {"listening", end.listening},
+        {"sender", end.sender},
+        {"program", end.program},
+        {"parts", parts_json(end.parts)},
+    };
+}
+
 constexpr std::size_t most_paths = 16;
 constexpr std::uint32_t most_side = 16384; // max_frame_side of wire/frame.h
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -85,6 +102,13 @@ std::vector<Part> read_parts(const JsonValue& json) {
         parts.push_back(std::move(part));
     }
     return parts;
+}
+
+ReceivingEnd read_receiving(const JsonValue& json) {
+    return {.listening = json["listening"].text(),
+            .sender = json["sender"].text(),
+            .program = json["program"].text(),
+            .parts = read_parts(json["parts"])};
 }
 
 Environment read_environment(const JsonValue& json) {
@@ -201,9 +225,6 @@ const Part* Snapshot::part(std::string_view kind) const {
 }
 
 std::string to_json(const Snapshot& snapshot) {
-    Json parts = Json::array();
-    for (const Part& part : snapshot.parts)
-        parts.push_back(to_json(part));
     Json paths = Json::array();
     for (const PathSnapshot& path : snapshot.paths)
         paths.push_back(to_json(path));
@@ -215,7 +236,7 @@ std::string to_json(const Snapshot& snapshot) {
         {"progress", snapshot.progress},
         {"notice", snapshot.notice},
         {"environment", to_json(snapshot.environment)},
-        {"parts", std::move(parts)},
+        {"parts", parts_json(snapshot.parts)},
         {"host_readable_bytes", snapshot.host_readable_bytes},
         {"choices", to_json(snapshot.choices)},
         {"settings", to_json(snapshot.settings)},
@@ -227,6 +248,8 @@ std::string to_json(const Snapshot& snapshot) {
         {"limits", to_json(snapshot.limits)},
         {"cost", to_json(snapshot.cost)},
     };
+    if (snapshot.receiving)
+        json["receiving"] = to_json(*snapshot.receiving);
     if (snapshot.doctor)
         json["doctor"] = to_json(*snapshot.doctor);
     return json_text(json);
@@ -270,6 +293,8 @@ Snapshot snapshot_from_json(std::string_view text, std::string_view name) {
     snapshot.asked = snapshot.settings;
     for (const JsonValue& path : json["paths"].elements(most_paths))
         snapshot.paths.push_back(read_path(path));
+    if (const std::optional<JsonValue> receiving = json.find("receiving"); receiving)
+        snapshot.receiving = read_receiving(*receiving);
     if (const std::optional<JsonValue> doctor = json.find("doctor"); doctor)
         snapshot.doctor = read_doctor_view(*doctor);
     return snapshot;

@@ -63,8 +63,18 @@ struct PathSnapshot {
     std::array<std::optional<float>, bins> history; // GB/s; nothing where it did not run
 };
 
-enum class DemoState { starting, running, paused, failed };
+// `waiting`: for a sender, where this end only receives.
+enum class DemoState { starting, running, paused, failed, waiting };
 std::string_view demo_state_name(DemoState state);
+
+// Of the window of `recv --show`, which shows one end of a stream: the sender decides what is sent
+// and how, so that there is nothing to choose, and what was measured is this end's.
+struct ReceivingEnd {
+    std::string listening; // address and port
+    std::string sender;    // address and port of the present sender, or the last; empty: none came
+    std::string program;   // what it runs
+    std::vector<Part> parts; // of the sender, by its own word: heap, gpu, nic
+};
 
 // What drawing the window costs, over the last second.
 struct PanelCost {
@@ -78,11 +88,12 @@ struct Snapshot {
     double time_s = 0;    // since the start; what moves in the window follows it alone
     std::string trouble;  // what, the native code, what to do; of a run that goes on: why there
                           // is nothing to see of its frames
-    std::string progress; // starting: what is being done
+    std::string progress; // starting, waiting: what is being done
     std::string notice;   // what was just done for the user: "results saved to …"; may be empty
 
     Environment environment; // its `guest` is what the window calls the guest
-    std::vector<Part> parts; // heap, gpu, nic
+    std::vector<Part> parts; // heap, gpu, nic; of a receiving end, the gpu is the sender's
+    std::optional<ReceivingEnd> receiving; // nothing where both ends are here
     std::uint64_t host_readable_bytes = 0;
 
     DemoChoices choices;

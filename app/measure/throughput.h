@@ -32,6 +32,12 @@ public:
         std::uint64_t frames = 0;
         std::uint64_t bytes = 0;
         Nanoseconds time = 0;
+        Totals operator+(const Totals& more) const {
+            return {frames + more.frames, bytes + more.bytes, time + more.time};
+        }
+        Totals operator-(const Totals& before) const {
+            return {frames - before.frames, bytes - before.bytes, time - before.time};
+        }
         double gbytes_per_s() const { return time > 0 ? double(bytes) / double(time) : 0; }
         double frames_per_s() const { return time > 0 ? double(frames) * 1e9 / double(time) : 0; }
     };

@@ -95,6 +95,10 @@ void RemoteReceiver::check_fit() const {
     for (const std::string& path : hello_.paths)
         if (!find_path(path))
             throw Unfit{{"path", our_paths(), path}, "Leave it out with --paths"};
+    if (hello_.ring < options_.least_ring)
+        throw Unfit{{"ring", fmt::format("{} at least, to show frames", options_.least_ring),
+                     std::to_string(hello_.ring)},
+                    fmt::format("Give it send --ring {}", options_.least_ring)};
     const PathParts path_parts = make_path_parts(session_, parts_, hello_.layout, 1);
     std::uint64_t bytes = hello_.layout.slot_bytes * hello_.ring;
     for (const PathType* path : session_.paths)
@@ -214,12 +218,13 @@ void RemoteReceiver::begin(const Begin& begin) {
                      std::to_string(begin.block)});
     ++next_block_;
     receive_->set_scene(begin.scene, hello_.seed, static_cast<Verify>(begin.verify));
-    block_ = &present(begin);
+    block_ = present(begin);
+    block_->verify = static_cast<Verify>(begin.verify);
     before_ = counts(block_->meter);
     const FrameViewer* viewer = nullptr;
     FrameTap* tap = nullptr;
     if (look_)
-        look_(begin.path, viewer, tap);
+        look_(block_, viewer, tap);
     receive_->begin_block(begin.path, block_->meter, viewer, tap);
     say(encode(Ready{.block = begin.block}));
 }
@@ -245,21 +250,21 @@ void RemoteReceiver::finish(const End& end) {
     result.timed_frames = totals.frames;
     result.timed_bytes = totals.bytes;
     result.time_ns = static_cast<std::uint64_t>(totals.time);
-    block_ = nullptr;
+    block_.reset();
     count_frames();
     say(encode(result));
     if (on_block_)
         on_block_();
 }
 
-ReceivedPath& RemoteReceiver::present(const Begin& begin) {
+const std::shared_ptr<ReceivedPath>& RemoteReceiver::present(const Begin& begin) {
     for (const auto& known : received_)
         if (known->scene == begin.scene && known->path == begin.path)
-            return *known;
-    auto& made = received_.emplace_back(std::make_unique<ReceivedPath>());
+            return known;
+    auto& made = received_.emplace_back(std::make_shared<ReceivedPath>());
     made->scene = begin.scene;
     made->path = begin.path;
-    return *made;
+    return made;
 }
 
 bool RemoteReceiver::same_buffer(std::size_t path) const {

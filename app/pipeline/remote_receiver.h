@@ -18,12 +18,15 @@ namespace clearframe {
 struct ReceiverOptions {
     Nanoseconds patience = 0;      // how long a sender may say and send nothing
     std::uint64_t most_memory = 0; // bytes that one sender may take
+    std::uint32_t least_ring = 1;  // slots that it takes to look at frames
 };
 
-// One scene on one path, as far as it was received.
+// One scene on one path, as far as it was received. Any thread may read the meters, and what does
+// not change: scene and path; the rest belongs to the thread that serves.
 struct ReceivedPath {
     Scene scene = Scene::none;
-    std::size_t path = 0; // index into the hello's
+    std::size_t path = 0;        // index into the hello's
+    Verify verify = Verify::off; // of its last block
     ReceiveMeter meter{3600LL * 1'000'000'000};
     struct Block {
         std::uint32_t index = 0;
@@ -48,8 +51,10 @@ public:
     RemoteReceiver(const RemoteReceiver&) = delete;
     RemoteReceiver& operator=(const RemoteReceiver&) = delete;
 
-    // Who looks at good frames: called before each block. Before serve().
-    using Look = std::function<void(std::size_t path, const FrameViewer*& viewer, FrameTap*& tap)>;
+    // Who looks at good frames: called before each block, with what it will be counted in, which
+    // may be kept. Before serve().
+    using Look = std::function<void(const std::shared_ptr<const ReceivedPath>& block,
+                                    const FrameViewer*& viewer, FrameTap*& tap)>;
     void set_look(Look look) { look_ = std::move(look); }
 
     // Called when a block has ended, on the thread that serves. Before serve().
@@ -69,7 +74,7 @@ public:
     // Whether frames of that path are used in the very buffers that the NIC wrote into, by inode.
     bool same_buffer(std::size_t path) const;
     // In the order in which they began.
-    const std::vector<std::unique_ptr<ReceivedPath>>& received() const noexcept {
+    const std::vector<std::shared_ptr<ReceivedPath>>& received() const noexcept {
         return received_;
     }
     // Once serve() has returned.
@@ -81,7 +86,7 @@ private:
     bool handle(const ControlMessage& message);
     void begin(const Begin& begin);
     void finish(const End& end);
-    ReceivedPath& present(const Begin& begin);
+    const std::shared_ptr<ReceivedPath>& present(const Begin& begin);
     void count_frames();
     void reject(const Rejection& rejection) noexcept;
     [[noreturn]] void break_rules(const Mismatch& mismatch);
@@ -105,8 +110,8 @@ private:
 
     Look look_;
     std::function<void()> on_block_;
-    std::vector<std::unique_ptr<ReceivedPath>> received_;
-    ReceivedPath* block_ = nullptr; // that runs
+    std::vector<std::shared_ptr<ReceivedPath>> received_;
+    std::shared_ptr<ReceivedPath> block_; // that runs
     std::uint32_t next_block_ = 0;
     Result before_; // the meter when the block began
 };

@@ -166,6 +166,45 @@ bool action_button(const Pen& pen, const Box& box, std::string_view text, std::s
     return touched.clicked;
 }
 
+// What a key does to the stream.
+void change(Key key, const Snapshot& now, DemoSettings& wanted, PanelActions& actions) {
+    switch (key) {
+    case U'r':
+        actions.restart = true;
+        return;
+    case U's':
+        actions.save_results = true;
+        return;
+    case U' ':
+        wanted.paused = !wanted.paused;
+        return;
+    case U'i':
+        wanted.interleaved = !wanted.interleaved;
+        return;
+    case U'f':
+        next_size(wanted);
+        return;
+    case U'c':
+        if (!now.choices.scenes.empty())
+            wanted.scene = next_of(now.choices.scenes, wanted.scene);
+        return;
+    case U'v':
+        wanted.verify = next_of(verifications, std::string_view(wanted.verify));
+        return;
+    case U'n':
+        if (now.choices.nic_rate)
+            next_rate(wanted);
+        return;
+    case U'[':
+    case U']':
+        set_ring(wanted, now.choices, key == U']');
+        return;
+    default:
+        if (key >= U'1' && key - U'1' < now.choices.paths.size())
+            toggle(wanted, now.choices, now.choices.paths[key - U'1']);
+    }
+}
+
 } // namespace
 
 void draw_controls(const Pen& pen, const Box& box, const Snapshot& now, DemoSettings& wanted,
@@ -240,6 +279,59 @@ void draw_controls(const Pen& pen, const Box& box, const Snapshot& now, DemoSett
         toggle(overlay, Overlay::help);
 }
 
+void draw_receiving_end(const Pen& pen, const Box& box, const Snapshot& now,
+                        const ReceivingEnd& end, PanelActions& actions, Overlay& overlay) {
+    const Theme& theme = pen.theme;
+    Box inside = pen.card(box, "This end receives: the sender decides");
+    Box buttons = inside.take_bottom(36);
+    inside.take_bottom(8);
+    const auto part = [&](std::string_view kind) {
+        for (const Part& each : end.parts)
+            if (each.kind == kind)
+                return each.name + (each.emulated && each.name != "emulated" ? ", emulated" : "");
+        return std::string("–");
+    };
+    struct Fact {
+        const char* label;
+        std::string text;
+    };
+    std::vector<Fact> facts{{"Listening", end.listening}};
+    if (end.sender.empty())
+        facts.push_back({"Sender", "none has come yet"});
+    else
+        facts.insert(
+            facts.end(),
+            {{"Sender", end.sender + (now.state == DemoState::waiting ? ", has gone" : "")},
+             {"Program", end.program},
+             {"Its heap", part("heap")},
+             {"Its GPU", part("gpu")},
+             {"Its NIC", part("nic")},
+             {"Frame", fmt::format("{}×{}", now.settings.width, now.settings.height)},
+             {"Scene", scene_text(now.settings.scene)},
+             {"Verify", verify_text(now.settings.verify)},
+             {"Ring", fmt::format("{} slots at each end", now.settings.ring)}});
+    const float row_height =
+        std::min(30.0f, inside.height / static_cast<float>(std::max<std::size_t>(facts.size(), 1)));
+    for (const Fact& fact : facts) {
+        const Box row = inside.take_top(row_height);
+        pen.text(theme.small, {row.x, row.middle_y()}, colours::dim, fact.label);
+        pen.fitted(theme.small, {row.x + 70, row.middle_y()}, colours::text, fact.text,
+                   row.width - 70);
+    }
+
+    constexpr float count = 3, space = 8;
+    const float wide = (buttons.width - (count - 1) * space) / count;
+    const auto next = [&] {
+        const Box button = buttons.take_left(wide);
+        buttons.take_left(space);
+        return button;
+    };
+    actions.screenshot |= action_button(pen, next(), "Screenshot", "F12");
+    if (action_button(pen, next(), "Help", "F1"))
+        toggle(overlay, Overlay::help);
+    actions.quit |= action_button(pen, next(), "End", "Q");
+}
+
 void press_key(Key key, const Snapshot& now, DemoSettings& wanted, PanelActions& actions,
                Overlay& overlay) {
     switch (key) {
@@ -260,39 +352,9 @@ void press_key(Key key, const Snapshot& now, DemoSettings& wanted, PanelActions&
     case U'q':
         actions.quit = true;
         return;
-    case U'r':
-        actions.restart = true;
-        return;
-    case U's':
-        actions.save_results = true;
-        return;
-    case U' ':
-        wanted.paused = !wanted.paused;
-        return;
-    case U'i':
-        wanted.interleaved = !wanted.interleaved;
-        return;
-    case U'f':
-        next_size(wanted);
-        return;
-    case U'c':
-        if (!now.choices.scenes.empty())
-            wanted.scene = next_of(now.choices.scenes, wanted.scene);
-        return;
-    case U'v':
-        wanted.verify = next_of(verifications, std::string_view(wanted.verify));
-        return;
-    case U'n':
-        if (now.choices.nic_rate)
-            next_rate(wanted);
-        return;
-    case U'[':
-    case U']':
-        set_ring(wanted, now.choices, key == U']');
-        return;
     default:
-        if (key >= U'1' && key - U'1' < now.choices.paths.size())
-            toggle(wanted, now.choices, now.choices.paths[key - U'1']);
+        if (!now.receiving)
+            change(key, now, wanted, actions);
     }
 }
 

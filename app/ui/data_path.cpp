@@ -53,7 +53,7 @@ Way way_of(const Snapshot& now, const PathSnapshot& path) {
     const Station nic_box{3, "NIC", !nic ? "" : nic->emulated ? "emulated" : nic->name, false};
     const Hop render{draws ? "render" : "once", draws ? "render" : "once", "render"};
     const Hop post{"post", "post", "post"}, wire{"wire", "wire", "wire"};
-    if (path.pool_bytes == 0)
+    if (path.name != "staging")
         return {{gpu_box,
                  {1, "shared frame", shared, true},
                  nic_box,
@@ -112,11 +112,13 @@ void draw_hop(const Pen& pen, float from, float to, float y, const Hop& hop, Col
 void draw_data_path(const Pen& pen, const Box& box, const Snapshot& now) {
     const Theme& theme = pen.theme;
     Box inside = pen.card(box, "Data path");
-    const std::string format =
-        fmt::format("one frame: {} × {} BGRA8, {}, stride {}; ms, medians", now.settings.width,
-                    now.settings.height, bytes_text(now.frame_bytes), now.stride);
-    pen.fitted(theme.small, {inside.right(), inside.y - 11}, colours::faint, format,
-               inside.width - 90, Align::right);
+    if (now.frame_bytes > 0) {
+        const std::string format =
+            fmt::format("one frame: {} × {} BGRA8, {}, stride {}; ms, medians", now.settings.width,
+                        now.settings.height, bytes_text(now.frame_bytes), now.stride);
+        pen.fitted(theme.small, {inside.right(), inside.y - 11}, colours::faint, format,
+                   inside.width - 90, Align::right);
+    }
 
     float boxes = label_width;
     for (const float width : widths)

@@ -116,10 +116,15 @@ void draw_header(const Pen& pen, const Box& box, const Snapshot& now, Overlay& o
     pen.line({box.x, box.bottom()}, {box.right(), box.bottom()}, colours::border);
     const float middle = box.middle_y();
     float x = 20;
-    x += pen.text(theme.title, {x, middle}, colours::text, "clearframe") + 22;
+    x += pen.text(theme.title, {x, middle}, colours::text,
+                  now.receiving ? "clearframe recv" : "clearframe") +
+         22;
     x += draw_chip(pen, x, middle, guest_chip(now), overlay) + 12;
     x += draw_chip(pen, x, middle, part_chip(now, "heap", "Heap"), overlay) + 12;
-    x += draw_chip(pen, x, middle, part_chip(now, "gpu", "GPU"), overlay) + 12;
+    if (!now.receiving)
+        x += draw_chip(pen, x, middle, part_chip(now, "gpu", "GPU"), overlay) + 12;
+    else if (now.part("gpu"))
+        x += draw_chip(pen, x, middle, part_chip(now, "gpu", "Sender's GPU"), overlay) + 12;
     x += draw_chip(pen, x, middle, part_chip(now, "nic", "NIC"), overlay) + 12;
 
     const std::string readable =

@@ -53,6 +53,16 @@ double sum_of(const PathSnapshot& path) {
 
 Headline headline(const Snapshot& now) {
     Headline result;
+    if (now.receiving) {
+        result.sentence = now.state == DemoState::waiting
+                              ? "nothing is being received"
+                              : fmt::format("receiving from {}", now.receiving->sender);
+        result.sure = now.state == DemoState::waiting
+                          ? now.progress
+                          : "The sender compares the paths; what stands here is this end's";
+        result.what = "figures";
+        return result;
+    }
     if (now.state == DemoState::starting) {
         result.sentence = "starting";
         result.sure = "nothing has been measured yet";
@@ -121,7 +131,7 @@ void draw_headline(const Pen& pen, const Box& box, const Snapshot& now) {
     }
     if (!emulated.empty())
         pen.fitted(theme.small, {x, y}, colours::attention,
-                   fmt::format("{} emulated: this machine's ratio", emulated), room);
+                   fmt::format("{} emulated: this machine's {}", emulated, says.what), room);
 }
 
 void draw_paths_table(const Pen& pen, const Box& box, const Snapshot& now) {
@@ -146,12 +156,14 @@ void draw_paths_table(const Pen& pen, const Box& box, const Snapshot& now) {
                       (static_cast<double>(path.frames) * static_cast<double>(now.frame_bytes))
                 : 0;
         const bool ran = path.frames > 0;
+        const bool timed = path.latency_us.max > 0; // not by the clocks of two hosts
         const auto figure = [&](double value) { return ran ? short_number(value) : "–"; };
+        const auto latency = [&](double us) { return timed ? figure(us / 1000) : "–"; };
         const std::array<std::string, 6> cells = {
             figure(path.gbytes_per_s),
-            figure(path.latency_us.p50 / 1000),
-            figure(path.latency_us.p99 / 1000),
-            figure(path.latency_us.p99_9 / 1000),
+            latency(path.latency_us.p50),
+            latency(path.latency_us.p99),
+            latency(path.latency_us.p99_9),
             path.cpu_ms_per_gbyte > 0 ? short_number(path.cpu_ms_per_gbyte) : "–", // no block yet
             path.cpu_copied_bytes == 0 ? "0" : fmt::format("{:.2f}×", copies),
         };

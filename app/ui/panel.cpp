@@ -111,7 +111,10 @@ PanelActions Panel::draw(const Snapshot& now, const Theme& theme, std::span<cons
     right.take_top(gap);
     draw_stages(pen, right.take_top(high.stages), now);
     right.take_top(gap);
-    draw_controls(pen, right, now, wanted, actions, overlay_);
+    if (now.receiving)
+        draw_receiving_end(pen, right, now, *now.receiving, actions, overlay_);
+    else
+        draw_controls(pen, right, now, wanted, actions, overlay_);
     ImGui::EndDisabled();
     if (overlay_ == Overlay::doctor && before != Overlay::doctor) {
         actions.examine = true;

@@ -26,8 +26,9 @@ struct Headline {
     std::string ratio;              // empty while there is none
     Colour colour = colours::faint; // dim where the ratio is not to be relied on
     std::string sentence;
-    std::string sure; // the interval, or why there is none
-    std::string cpu;  // may be empty
+    std::string sure;           // the interval, or why there is none
+    std::string cpu;            // may be empty
+    std::string what = "ratio"; // of this machine, where parts are emulated
 };
 Headline headline(const Snapshot& now);
 // The ratio, how sure it is, and what of it is emulated.
@@ -42,7 +43,10 @@ void draw_throughput(const Pen& pen, const Box& box, const Snapshot& now);
 // The settings, and the buttons below them. What was clicked is put into `wanted` and `actions`.
 void draw_controls(const Pen& pen, const Box& box, const Snapshot& now, DemoSettings& wanted,
                    PanelActions& actions, Overlay& overlay);
-// What a key does to the settings.
+// In place of the controls, where this end only receives: who decides instead, and what.
+void draw_receiving_end(const Pen& pen, const Box& box, const Snapshot& now,
+                        const ReceivingEnd& end, PanelActions& actions, Overlay& overlay);
+// What a key does to the window, and to the settings where they can be changed.
 void press_key(Key key, const Snapshot& now, DemoSettings& wanted, PanelActions& actions,
                Overlay& overlay);
 

@@ -80,20 +80,22 @@ Box draw_view(const Pen& pen, const Box& box, const Snapshot& now, const PathSna
                 path.running && now.state == DemoState::running ? path_colour(path.name)
                                                                 : colours::border);
     draw_counts(pen, picture, rest, now, path);
-    if (now.state == DemoState::paused)
-        pen.text(theme.strong, {picture.right() - 12, picture.y + 18}, colours::text, "paused",
-                 Align::right);
+    if (now.state == DemoState::paused || now.state == DemoState::waiting)
+        pen.text(theme.strong, {picture.right() - 12, picture.y + 18}, colours::text,
+                 now.state == DemoState::paused ? "paused" : "ended", Align::right);
 
     const bool none = path.cpu_copied_bytes == 0;
     float x = caption.x;
-    x += pen.text(theme.small, {x, caption.middle_y()}, colours::dim, "copied by the CPU: ");
+    x += pen.text(theme.small, {x, caption.middle_y()}, colours::dim,
+                  now.receiving ? "copied by the CPU here: " : "copied by the CPU: ");
     x += pen.text(theme.strong, {x, caption.middle_y()},
                   none ? path_colour(path.name) : colours::copy,
                   none ? "0 bytes" : bytes_text(path.cpu_copied_bytes));
     if (path.same_buffer)
         pen.fitted(theme.small, {caption.right(), caption.middle_y()}, colours::dim,
-                   "the GPU's buffer is the NIC's, by inode", caption.right() - x - 16,
-                   Align::right);
+                   now.receiving ? "the NIC's own buffer, by inode"
+                                 : "the GPU's buffer is the NIC's, by inode",
+                   caption.right() - x - 16, Align::right);
     return picture;
 }
 
@@ -103,7 +105,8 @@ void draw_trouble(const Pen& pen, const Box& box, const Snapshot& now, PanelActi
     if (now.state != DemoState::failed) {
         pen.outline(box, colours::border, 8);
         pen.text(theme.strong, {box.middle_x(), box.middle_y()}, colours::dim,
-                 now.state == DemoState::starting
+                 now.state == DemoState::waiting ? now.progress
+                 : now.state == DemoState::starting
                      ? fmt::format("starting: {}", now.progress.empty() ? "…" : now.progress)
                      : "no path takes part: switch one on",
                  Align::centre);

@@ -15,8 +15,10 @@
 #include <unistd.h>
 
 #include <arpa/inet.h>
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <thread>
 
 namespace clearframe::testing {
@@ -266,6 +268,102 @@ TEST(SendRecv, ASecondSenderIsToldThatTheReceiverIsBusy) {
     EXPECT_EQ(receiver.finish().status, 0) << receiver.finish().describe();
 }
 
+bool can_draw() {
+    static const bool known = run({.arguments = {"demo", "--offscreen", "--scene", "none", "--size",
+                                                 "320x200", "--after", "0.1", "--record", "-"}})
+                                  .status == 0;
+    return known;
+}
+
+#define NEEDS_A_GPU()                                                                              \
+    if (!can_draw())                                                                               \
+    GTEST_SKIP() << "no Vulkan device here that can draw: install mesa-vulkan-drivers"
+
+// How many different ones there are.
+std::size_t colours_in(const Pixels& picture) {
+    std::set<std::array<std::uint8_t, 3>> colours;
+    for (const auto& pixel : picture.rgb)
+        colours.insert(pixel);
+    return colours.size();
+}
+
+// The sender goes on until frames of both paths have been seen.
+TEST(SendRecv, ShowsReceivedFramesInAWindow) {
+    NEEDS_A_GPU();
+    const test::TemporaryDirectory files;
+    const std::string empty = (files / "empty.png").string();
+    const std::string picture = (files / "window.png").string();
+    {
+        Receiver receiver({"--show", "--offscreen", "--screenshot", empty});
+        receiver.signal(SIGINT);
+        ASSERT_EQ(receiver.finish().status, 0) << receiver.finish().describe();
+    }
+    Receiver receiver({"--show", "--offscreen", "--screenshot", picture, "--json",
+                       (files / "received.json").string()});
+    std::optional<Finished> sent;
+    std::jthread sender([&] {
+        sent = run({.arguments = {"send", receiver.address(), "--size", "320x200", "--scene",
+                                  "noise", "--warmup", "0", "--seconds", "300", "--block", "20"}});
+    });
+    receiver.wait_for("showing zero-copy as received");
+    receiver.wait_for("showing staging as received");
+    receiver.signal(SIGINT);
+    const Finished& received = receiver.finish();
+    sender.join();
+    ASSERT_EQ(received.status, 0) << received.describe();
+    EXPECT_EQ(sent->status, 0) << sent->describe();
+    EXPECT_EQ(received.err, "");
+    EXPECT_THAT(received.out, HasSubstr("window drawn by "));
+    const auto before = read_png(empty);
+    const auto after = read_png(picture);
+    ASSERT_TRUE(before && after);
+    EXPECT_EQ(after->width, 1440u);
+    EXPECT_EQ(after->height, 900u);
+    // Noise is all colours, the panel but a few.
+    EXPECT_GT(colours_in(*after), 10 * colours_in(*before));
+    const nlohmann::json record =
+        nlohmann::json::parse(test::read_file((files / "received.json").string()));
+    EXPECT_EQ(record["config"]["show"], true);
+    for (const nlohmann::json& path : record["results"][0]["paths"])
+        EXPECT_EQ(path["corrupt"], 0);
+}
+
+TEST(SendRecv, AWindowGoesOnWhateverBecomesOfSenders) {
+    NEEDS_A_GPU();
+    const test::TemporaryDirectory files;
+    Receiver receiver({"--show", "--offscreen", "--keep", "--screenshot", files / "window.png"});
+    const Finished refused = run(sending(receiver, {"--ring", "1"}));
+    EXPECT_EQ(refused.status, 3) << refused.describe();
+    EXPECT_THAT(refused.err, HasSubstr("2 at least, to show frames"));
+    for (int i = 0; i < 3; ++i) {
+        Command command = sending_on(receiver);
+        command.terminal = Terminal::err;
+        command.signals = {{"GB/s", SIGKILL}};
+        const Finished killed = run(command);
+        EXPECT_EQ(killed.signal, SIGKILL) << killed.describe();
+    }
+    Finished last;
+    do
+        last = run(sending(receiver));
+    while (last.status == 3 && last.err.find("busy") != std::string::npos);
+    EXPECT_EQ(last.status, 0) << last.describe();
+    receiver.signal(SIGINT);
+    const Finished& received = receiver.finish();
+    EXPECT_EQ(received.status, 0) << received.describe();
+    EXPECT_THAT(received.err,
+                AllOf(HasSubstr("2 at least, to show frames"), HasSubstr("has gone")));
+    EXPECT_TRUE(std::filesystem::exists(files / "window.png"));
+}
+
+TEST(SendRecv, SaysThatThereIsNoDisplay) {
+    const Finished finished =
+        run({.arguments = {"recv", "--show"},
+             .environment = {{"DISPLAY", std::nullopt}, {"WAYLAND_DISPLAY", std::nullopt}}});
+    EXPECT_EQ(finished.status, 3) << finished.describe();
+    EXPECT_EQ(finished.out, "");
+    EXPECT_EQ(std::count(finished.err.begin(), finished.err.end(), '\n'), 1) << finished.describe();
+}
+
 TEST(SendRecv, RefusesInOneLineWithTheRightStatus) {
     struct Case {
         std::vector<std::string> arguments;
@@ -287,6 +385,11 @@ TEST(SendRecv, RefusesInOneLineWithTheRightStatus) {
         {{"recv", "--require", "nic"}, 3, "a real nic is required"},
         {{"recv", "--keep", "--json", "x.json"}, 2, "--keep"},
         {{"recv", "--present", "tv"}, 2, "kms"},
+        {{"recv", "--show", "--present", "kms"}, 2, "--present"},
+        {{"recv", "--offscreen"}, 2, "--offscreen requires --screenshot"},
+        {{"recv", "--show", "--offscreen"}, 2, "--offscreen requires --screenshot"},
+        {{"recv", "--screenshot", "x.png"}, 2, "--screenshot requires --show"},
+        {{"recv", "--show", "--screenshot", "x", "--json", "x"}, 2, "--screenshot"},
     };
     for (const Case& wrong : cases) {
         const Finished finished = run({.arguments = wrong.arguments});

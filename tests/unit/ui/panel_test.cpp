@@ -222,6 +222,18 @@ TEST(Panel, EachKeyChangesItsSetting) {
     EXPECT_TRUE(bench.draw(snapshot, {U'q'}).quit);
 }
 
+TEST(Panel, AReceivingEndSetsNothing) {
+    const Snapshot snapshot = state("receiving");
+    Bench bench({1280, 720, 1});
+    const PanelActions actions = bench.draw(
+        snapshot, {U'1', U'2', U' ', U'i', U'f', U'c', U'v', U'n', U'[', U']', U'r', U's'});
+    EXPECT_FALSE(actions.settings);
+    EXPECT_FALSE(actions.restart);
+    EXPECT_FALSE(actions.save_results);
+    EXPECT_TRUE(bench.draw(snapshot, {key_f12}).screenshot);
+    EXPECT_TRUE(bench.draw(snapshot, {U'q'}).quit);
+}
+
 TEST(Panel, KeysStayWithinWhatCanBe) {
     Snapshot snapshot = state("running");
     Bench bench({1280, 720, 1});
