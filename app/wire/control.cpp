@@ -362,8 +362,8 @@ Decoded<Welcome> decode_welcome(std::span<const std::byte> bytes, const Hello& h
 }
 
 Decoded<Rejection> decode_rejection(std::span<const std::byte> bytes) {
-    return decode_fixed<Rejection>(bytes,
-                                 [](auto& io, Rejection& rejection) { rejection_fields(io, rejection); });
+    return decode_fixed<Rejection>(
+        bytes, [](auto& io, Rejection& rejection) { rejection_fields(io, rejection); });
 }
 
 Decoded<Begin> decode_begin(std::span<const std::byte> bytes, const Hello& hello) {

@@ -149,6 +149,8 @@ TEST(SendRecv, WhatWentWrongIsSaidAtBothEnds) {
 TEST(SendRecv, KeepsReceivingWhateverBecomesOfSenders) {
     Receiver receiver({"--keep"});
     ASSERT_EQ(run(sending(receiver)).status, 0);
+    // It reports once all that the sender took is given back.
+    receiver.wait_for_times("emulated here:", 1);
     const std::size_t files = open_files(receiver.process());
     const std::size_t memory = resident_kib(receiver.process());
     for (int i = 0; i < 5; ++i) {
@@ -172,6 +174,7 @@ TEST(SendRecv, KeepsReceivingWhateverBecomesOfSenders) {
         last = run(sending(receiver));
     while (last.status == 3 && last.err.find("busy") != std::string::npos);
     EXPECT_EQ(last.status, 0) << last.describe();
+    receiver.wait_for_times("emulated here:", 3); // the killed ones have no report
     EXPECT_LE(open_files(receiver.process()), files);
     EXPECT_LE(resident_kib(receiver.process()), memory + 16 * 1024);
     receiver.signal(SIGINT);

@@ -1,7 +1,8 @@
 // What comes with a request or an answer of librdmacm, and addresses as text: the first byte says
 // which.
-#include "fuzz/target.h"
 #include "nic/verbs/greeting.h"
+
+#include "fuzz/target.h"
 
 #include <string_view>
 

@@ -44,6 +44,16 @@ public:
         news_.wait(lock, [&] { return finished_ || out_.find(text) != std::string::npos; });
         return out_;
     }
+    // Until `text` is part of it so many times, or it has ended.
+    void wait_for_times(const std::string& text, int times) {
+        std::unique_lock lock(mutex_);
+        news_.wait(lock, [&] {
+            int found = 0;
+            for (std::size_t at = 0; (at = out_.find(text, at)) != std::string::npos; ++at)
+                ++found;
+            return finished_ || found >= times;
+        });
+    }
     void signal(int number) {
         const std::lock_guard lock(mutex_);
         if (!finished_)
