@@ -198,7 +198,8 @@ bool check_layout(std::vector<Mismatch>& wrong, const FrameLayout& layout) {
     // One after the other: a later bound is made of the values before it.
     return within(wrong, "width", layout.width, 1, max_frame_side) &&
            within(wrong, "height", layout.height, 1, max_frame_side) &&
-           within(wrong, "stride", layout.stride, layout.width * bytes_per_pixel, largest_stride) &&
+           within(wrong, "stride", layout.stride, std::uint64_t{layout.width} * bytes_per_pixel,
+                  largest_stride) &&
            within(wrong, "stride in pixels, rest", layout.stride % bytes_per_pixel, 0, 0) &&
            within(wrong, "offset of the pixels", layout.pixel_offset, sizeof(FrameHeader),
                   largest_offset) &&
@@ -320,7 +321,8 @@ Decoded<Hello> decode_hello(std::span<const std::byte> bytes) {
     std::vector<Mismatch> wrong;
     if (!within(wrong, "missing bytes", reader.missing(), 0, 0) ||
         !within(wrong, "number of paths", paths, 1, most_paths) ||
-        !within(wrong, "bytes of the paths' names", reader.left(), paths * 16, paths * 16))
+        !within(wrong, "bytes of the paths' names", reader.left(), std::size_t{paths} * 16,
+                std::size_t{paths} * 16))
         return wrong.front();
     hello.paths.resize(paths);
     for (std::string& path : hello.paths)
