@@ -8,9 +8,11 @@ SendEnd::SendEnd(const SessionOptions& options, const PathParts& parts, Gpu* gpu
       seed_(options.seed),
       gpu_(gpu),
       sender_(endpoint, remote, options.patience) {
-    for (const PathType* type : options.paths)
-        paths_.push_back(
-            {.send = type->make_send(parts, endpoint), .ring = std::make_unique<Ring>(parts.ring)});
+    for (const PathType* type : options.paths) {
+        Path& path = paths_.emplace_back();
+        path.send = type->make_send(parts, endpoint);
+        path.ring = std::make_unique<Ring>(parts.ring);
+    }
 }
 
 void SendEnd::set_scene(Scene scene) {
