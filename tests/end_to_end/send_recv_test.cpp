@@ -183,8 +183,9 @@ TEST(SendRecv, KeepsReceivingWhateverBecomesOfSenders) {
     receiver.wait_for_times("emulated here:", 3); // the killed ones have no report
     EXPECT_LE(open_files(receiver.process()), files);
     // A sanitizer keeps what was freed for a while.
-    if (!sanitized)
+    if (!sanitized) {
         EXPECT_LE(resident_kib(receiver.process()), memory + 16 * 1024);
+    }
     receiver.signal(SIGINT);
     const Finished& received = receiver.finish();
     EXPECT_EQ(received.status, 0) << received.describe();
