@@ -117,11 +117,10 @@ std::string resolve_gpu(std::string_view request, std::span<const Candidate> gpu
 
 Parts open_parts(const PartRequests& requests) {
     Parts parts;
-    const std::vector<Candidate> heaps = probe_shared_heaps();
+    const std::vector<Candidate> heaps = probe_frame_heaps();
     const Choice heap = choose("heap", requests.heap, heaps);
     parts.shared_heap = open_heap(heaps[heap.index].name);
-    const std::vector<Candidate> private_heaps = probe_heaps();
-    parts.private_heap = open_heap(private_heaps[choose_private_heap(private_heaps).index].name);
+    parts.private_heap = open_heap(heaps[choose_private_heap(heaps).index].name);
     parts.described.push_back(describe("heap", heaps, heap));
 
     const GpuOptions gpu_options{.validation = validation_wanted()};

@@ -31,22 +31,22 @@ bool any_shared(const std::vector<Candidate>& heaps) {
     return false;
 }
 
-// `heap` as it is, and as what shared frames are to be of.
-Finding heap_finding(const Candidate& heap, const Candidate& as_shared, bool shared_is_there) {
+// `heap` as it is, and as what frames are to be of.
+Finding heap_finding(const Candidate& heap, const Candidate& for_frames, bool shared_is_there) {
     if (heap.usable && !heap.emulated)
         return {.subject = heap.name, .sentence = heap.detail};
     if (heap.usable && shared_is_there)
         return {.subject = heap.name,
-                .sentence = heap.detail + ", for private frames" +
-                            (as_shared.usable
-                                 ? ""
-                                 : " alone: " + not_usable(as_shared, Health::attention).sentence)};
-    if (heap.emulated && !shared_is_there && !as_shared.usable)
-        return not_usable(as_shared, Health::attention);
+                .sentence =
+                    heap.detail + ", " +
+                    (for_frames.usable ? "for private frames"
+                                       : not_usable(for_frames, Health::attention).sentence)};
+    if (heap.emulated && !shared_is_there && !for_frames.usable)
+        return not_usable(for_frames, Health::attention);
     if (heap.usable)
         return {.subject = heap.name,
                 .health = Health::attention,
-                .sentence = fmt::format("{}, emulated: {}", heap.detail, as_shared.emulation),
+                .sentence = fmt::format("{}, emulated: {}", heap.detail, for_frames.emulation),
                 .mend = "See system_cc_shared"};
     if (!heap.emulated && shared_is_there)
         return {.subject = heap.name, .sentence = "not there, and not needed"};
@@ -272,12 +272,12 @@ Report report_kernel(const fs::path& root) {
 Report report_heaps(const fs::path& root) {
     Report report;
     const std::vector<Candidate> heaps = probe_heaps(root);
-    const std::vector<Candidate> as_shared = probe_shared_heaps(root);
-    const bool confidential = detect_guest(root).confidential();
+    const ConfidentialGuest guest = detect_guest(root);
+    const std::vector<Candidate> for_frames = frame_heaps(heaps, guest);
     for (std::size_t i = 0; i < heaps.size(); ++i) {
         const Candidate& heap = heaps[i];
-        report.findings.push_back(heap_finding(heap, as_shared[i], any_shared(heaps)));
-        if (heap.usable && !heap.emulated && confidential)
+        report.findings.push_back(heap_finding(heap, for_frames[i], any_shared(heaps)));
+        if (heap.usable && !heap.emulated && guest.confidential())
             report.real.push_back({heap.name, heap.name});
     }
     for (const std::unique_ptr<Heap>& heap : usable_heaps(root))

@@ -15,7 +15,7 @@ namespace clearframe {
 
 Report report_guest(const std::filesystem::path& root);
 Report report_kernel(const std::filesystem::path& root);
-// The heaps as probe_heaps() and probe_shared_heaps() find them. Trials: mapping a buffer; whether
+// The heaps as probe_heaps() and probe_frame_heaps() find them. Trials: mapping a buffer; whether
 // what was written outlasts the bracket of the CPU's access; and pinning the pages of the mapping,
 // as a driver does that registers memory by its address.
 Report report_heaps(const std::filesystem::path& root);

@@ -112,9 +112,8 @@ std::vector<Candidate> probe_heaps(const fs::path& root) {
     return candidates;
 }
 
-std::vector<Candidate> probe_shared_heaps(const fs::path& root) {
-    std::vector<Candidate> heaps = probe_heaps(root);
-    if (!detect_guest(root).confidential())
+std::vector<Candidate> frame_heaps(std::vector<Candidate> heaps, const ConfidentialGuest& guest) {
+    if (!guest.confidential())
         return heaps;
     for (Candidate& heap : heaps) {
         if (!heap.emulated)
@@ -123,7 +122,7 @@ std::vector<Candidate> probe_shared_heaps(const fs::path& root) {
             heap.usable = false;
             heap.mend = "Take system_cc_shared";
             heap.refusal =
-                fmt::format("it cannot play shared memory: in a confidential guest the kernel "
+                fmt::format("it is not for frames: in a confidential guest the kernel "
                             "bounces it at DMA_BUF_IOCTL_SYNC, which fails (EIO) or loses what was "
                             "written. {}",
                             heap.mend);
@@ -135,6 +134,10 @@ std::vector<Candidate> probe_shared_heaps(const fs::path& root) {
         }
     }
     return heaps;
+}
+
+std::vector<Candidate> probe_frame_heaps(const fs::path& root) {
+    return frame_heaps(probe_heaps(root), detect_guest(root));
 }
 
 std::unique_ptr<Heap> open_heap(std::string_view name, const fs::path& root) {

@@ -4,6 +4,7 @@
 #include "core/choice.h"
 #include "core/error.h"
 #include "memory/dma_buf.h"
+#include "memory/guest.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -86,18 +87,19 @@ void check_memory(std::string_view what, std::uint64_t bytes, Failure failure);
 // `root` stands in for "/" in tests.
 std::vector<Candidate> probe_heaps(const std::filesystem::path& root = "/");
 
-// The same heaps for frames that a device is to reach: probe_heaps(), but for what a confidential
-// guest changes. Its ordinary memory is private: `system` and `memfd` can play shared memory only
-// for emulated parts, and say so; `udmabuf` cannot at all and is refused, because the kernel maps
-// it through bounce buffers for the CPU's own access and copies those over what others have
-// written.
-std::vector<Candidate> probe_shared_heaps(const std::filesystem::path& root = "/");
+// What of those heaps frames can be made of in such a guest. In a confidential one ordinary memory
+// is private: `system` and `memfd` can play shared memory only for emulated parts, and say so;
+// `udmabuf` is refused for any frames, because the kernel maps it through bounce buffers for the
+// CPU's own access and copies those over what others have written.
+std::vector<Candidate> frame_heaps(std::vector<Candidate> heaps, const ConfidentialGuest& guest);
+// Of this machine.
+std::vector<Candidate> probe_frame_heaps(const std::filesystem::path& root = "/");
 
 // Opens the heap of that name. Throws Error.
 std::unique_ptr<Heap> open_heap(std::string_view name, const std::filesystem::path& root = "/");
 
-// The heap for private frames, of what probe_heaps() found: the best one whose memory a
-// confidential guest keeps private (system, udmabuf, memfd).
+// The heap for private frames: the best one whose memory a confidential guest keeps private
+// (system, udmabuf, memfd).
 Choice choose_private_heap(std::span<const Candidate> heaps);
 
 } // namespace clearframe

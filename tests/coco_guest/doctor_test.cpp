@@ -57,7 +57,7 @@ TEST_F(DoctorTest, FindsWhatIsRealInTheGuest) {
     const json udmabuf = finding(record, "heaps", "udmabuf");
     EXPECT_EQ(udmabuf["health"], "good");
     EXPECT_THAT(udmabuf["sentence"].get<std::string>(),
-                HasSubstr("for private frames alone: it cannot play shared memory"));
+                HasSubstr("it is not for frames: in a confidential guest"));
 
     EXPECT_EQ(entry(record, shared_heap, "mmap")["imported"], true);
     // What the refusal of udmabuf rests on, as the kernel does it.

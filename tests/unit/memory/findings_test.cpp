@@ -98,7 +98,7 @@ TEST(HeapFindings, SayTheReasonOfEachAndWhatMendsIt) {
 
     machine.cpu_flags("hypervisor tdx_guest").kernel("6.18.0");
     expect(about(report_heaps(machine.root()), "udmabuf"), Health::attention,
-           "it cannot play shared memory", "Take system_cc_shared");
+           "it is not for frames", "Take system_cc_shared");
     expect(about(report_heaps(machine.root()), "memfd"), Health::attention,
            "emulated parts alone reach it", "See system_cc_shared");
     expect(about(report_heaps(machine.root()), "system_cc_shared"), Health::missing, "ENOENT",

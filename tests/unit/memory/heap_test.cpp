@@ -136,7 +136,7 @@ TEST(Heaps, NodeThatIsNoHeap) {
 TEST(Heaps, NothingPlaysSharedMemoryInAConfidentialGuestAsElsewhere) {
     Machine machine;
     const auto find = [&](std::string_view name) {
-        for (Candidate& candidate : probe_shared_heaps(machine.root()))
+        for (Candidate& candidate : probe_frame_heaps(machine.root()))
             if (candidate.name == name)
                 return candidate;
         throw std::out_of_range("no such candidate");
@@ -152,13 +152,13 @@ TEST(Heaps, NothingPlaysSharedMemoryInAConfidentialGuestAsElsewhere) {
     EXPECT_TRUE(find("system").emulated);
     const Candidate udmabuf = find("udmabuf");
     EXPECT_FALSE(udmabuf.usable);
-    EXPECT_THAT(udmabuf.refusal, AllOf(HasSubstr("cannot play shared memory"), HasSubstr("bounces"),
+    EXPECT_THAT(udmabuf.refusal, AllOf(HasSubstr("is not for frames"), HasSubstr("bounces"),
                                        HasSubstr("Take system_cc_shared")));
     EXPECT_EQ(udmabuf.mend, "Take system_cc_shared");
-    EXPECT_THAT(error_of([&] { choose("heap", "udmabuf", probe_shared_heaps(machine.root())); },
+    EXPECT_THAT(error_of([&] { choose("heap", "udmabuf", probe_frame_heaps(machine.root())); },
                          Failure::unavailable),
-                HasSubstr("heap udmabuf cannot be used: it cannot play shared memory"));
-    // For private frames it is what it was.
+                HasSubstr("heap udmabuf cannot be used: it is not for frames"));
+    // As a heap it is what it was.
     EXPECT_THAT(probe(machine, "udmabuf").refusal, HasSubstr("ENOENT"));
 }
 
@@ -186,6 +186,12 @@ TEST(Heaps, PrivateHeapIsTheBestOrdinaryOne) {
     ASSERT_EQ(choice.refused.size(), 1u);
     EXPECT_EQ(choice.refused[0].name, "system");
     EXPECT_EQ(choice.refused[0].reason, "no node");
+
+    // Nor is udmabuf one in a confidential guest, though it can be opened there.
+    std::vector<Candidate> guest_heaps{{.name = "udmabuf", .usable = true, .emulated = true},
+                                       {.name = "memfd", .usable = true, .emulated = true}};
+    EXPECT_EQ(choose_private_heap(frame_heaps(guest_heaps, {.kind = "none"})).index, 0u);
+    EXPECT_EQ(choose_private_heap(frame_heaps(guest_heaps, {.kind = "TDX"})).index, 1u);
 
     heaps[2].usable = false;
     heaps[2].refusal = "no memory";
