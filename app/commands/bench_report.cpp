@@ -32,6 +32,15 @@ void report_refusals(Terminal& out, std::span<const Refusal> refused) {
     }
 }
 
+std::string part_line(const Terminal& out, const Part& part) {
+    std::string line = fmt::format("{:<4} {}", part.kind, part.name);
+    if (!part.detail.empty())
+        line += fmt::format(" ({})", part.detail);
+    if (part.emulated)
+        line += ", " + out.styled(fmt::format("emulated: {}", part.emulation), Style::attention);
+    return line;
+}
+
 std::string scene_title(const SceneRecord& scene) {
     return scene.scene == "none" ? "none: the transport alone, no rendering"
                                  : fmt::format("{}: every frame rendered", scene.scene);
@@ -95,26 +104,15 @@ void report_presented(Terminal& out, const PresentRecord& shown) {
 
 void report_parts(Terminal& out, std::span<const Part> parts) {
     for (const Part& part : parts) {
-        std::string line = fmt::format("{:<4} {}", part.kind, part.name);
-        if (!part.detail.empty())
-            line += fmt::format(" ({})", part.detail);
-        if (part.emulated)
-            line +=
-                ", " + out.styled(fmt::format("emulated: {}", part.emulation), Style::attention);
-        out.line(line);
+        out.line(part_line(out, part));
         report_refusals(out, part.refused);
     }
 }
 
 void report_peer(Terminal& out, const PeerRecord& peer) {
     out.line(fmt::format("{} {} ({})", peer.role, peer.address, peer.program));
-    for (const Part& part : peer.parts) {
-        std::string line = fmt::format("     {:<4} {}", part.kind, part.name);
-        if (part.emulated)
-            line +=
-                ", " + out.styled(fmt::format("emulated: {}", part.emulation), Style::attention);
-        out.line(line);
-    }
+    for (const Part& part : peer.parts)
+        out.line("     " + part_line(out, part));
 }
 
 void report_screen(Terminal& out, const ScreenInfo& screen, std::uint32_t frame_width,

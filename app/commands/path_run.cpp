@@ -103,14 +103,10 @@ double cpu_ms_per_gbyte(const ReceiveMeter& received, std::uint64_t frame_bytes)
     return bytes > 0 ? static_cast<double>(received.cpu_ns.get()) / 1e6 / (bytes / 1e9) : 0;
 }
 
-PathRecord path_record(const PathRun& run) {
-    const SendMeter& sent = *run.sent;
-    const ReceiveMeter& received = *run.received;
+PathRecord received_record(const ReceiveMeter& received) {
     const ThroughputMeter::Totals total = received.throughput.total();
     const ThroughputMeter::Floor floor = received.throughput.floor();
     PathRecord record;
-    record.path = run.type->name;
-    record.frames = sent.frames.get();
     record.lost = received.lost.get();
     record.corrupt = received.corrupt.get();
     record.rejected = received.rejected.get();
@@ -120,18 +116,31 @@ PathRecord path_record(const PathRun& run) {
     record.p5_gbytes_per_s = floor.p5;
     record.frames_per_s = total.frames_per_s();
     record.latency_us = quantiles(received.latency);
+    record.stages_us = receive_stages(received);
+    record.cpu_copied_bytes = received.copied_bytes.get();
+    return record;
+}
+
+void set_cpu(PathRecord& record, double copy_ns, double own_ns) {
+    if (record.frames > 0)
+        record.cpu_us_per_frame_own = own_ns / 1e3 / static_cast<double>(record.frames);
+    if (copy_ns > 0)
+        record.copy_gbytes_per_s = static_cast<double>(record.cpu_copied_bytes) / copy_ns;
+}
+
+PathRecord path_record(const PathRun& run) {
+    const SendMeter& sent = *run.sent;
+    PathRecord record = received_record(*run.received);
+    record.path = run.type->name;
+    record.frames = sent.frames.get();
     record.stages_us = stages(run);
-    record.cpu_copied_bytes = sent.copied_bytes.get() + received.copied_bytes.get();
+    record.cpu_copied_bytes += sent.copied_bytes.get();
     record.pool_waits = sent.pool_waits.get();
     record.same_buffer = run.same_buffer;
     record.blocks.assign(run.blocks.begin(), run.blocks.end());
-
-    const CpuTime cpu = cpu_time(run);
     record.cpu_ms_per_gbyte = cpu_ms_per_gbyte(run);
-    if (record.frames > 0)
-        record.cpu_us_per_frame_own = cpu.own_ns / 1e3 / static_cast<double>(record.frames);
-    if (cpu.copy_ns > 0)
-        record.copy_gbytes_per_s = static_cast<double>(record.cpu_copied_bytes) / cpu.copy_ns;
+    const CpuTime cpu = cpu_time(run);
+    set_cpu(record, cpu.copy_ns, cpu.own_ns);
     return record;
 }
 

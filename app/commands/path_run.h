@@ -43,6 +43,11 @@ double cpu_ms_per_gbyte(const PathRun& run);
 // Of the receiving end alone; 0 before a frame has come.
 double cpu_ms_per_gbyte(const ReceiveMeter& received, std::uint64_t frame_bytes);
 
+// Of what a receiver counted: all that it alone knows.
+PathRecord received_record(const ReceiveMeter& received);
+// Fills in what follows from the CPU time in copies and outside, once frames and copied bytes are
+// there.
+void set_cpu(PathRecord& record, double copy_ns, double own_ns);
 // By the thread that runs the blocks, or while it does not.
 PathRecord path_record(const PathRun& run);
 // Every other path against the baseline, by the last `most_pairs` blocks that ran one after the

@@ -33,33 +33,16 @@
 namespace clearframe {
 namespace {
 
-// What was received of one scene along one path.
+// What was received of one scene along one path: of this end alone.
 PathRecord path_record(const RemoteReceiver& receiver, const ReceivedPath& received) {
     const ReceiveMeter& meter = received.meter;
-    const ThroughputMeter::Totals total = meter.throughput.total();
-    const ThroughputMeter::Floor floor = meter.throughput.floor();
-    PathRecord record;
+    PathRecord record = received_record(meter);
     record.path = receiver.hello().paths[received.path];
     record.frames = meter.frames.get();
-    record.lost = meter.lost.get();
-    record.corrupt = meter.corrupt.get();
-    record.rejected = meter.rejected.get();
-    record.verified_pixels = meter.verified_pixels.get();
-    record.mean_gbytes_per_s = total.gbytes_per_s();
-    record.min_gbytes_per_s = floor.min;
-    record.p5_gbytes_per_s = floor.p5;
-    record.frames_per_s = total.frames_per_s();
-    record.latency_us = quantiles(meter.latency);
-    record.stages_us = receive_stages(meter);
-    record.cpu_copied_bytes = meter.copied_bytes.get();
     record.same_buffer = receiver.same_buffer(received.path);
-    const auto cpu = static_cast<double>(meter.cpu_ns.get());
-    const auto copying = static_cast<double>(meter.cpu_copy_ns.get());
     record.cpu_ms_per_gbyte = cpu_ms_per_gbyte(meter, receiver.hello().layout.bytes);
-    if (record.frames > 0)
-        record.cpu_us_per_frame_own = (cpu - copying) / 1e3 / static_cast<double>(record.frames);
-    if (copying > 0)
-        record.copy_gbytes_per_s = static_cast<double>(record.cpu_copied_bytes) / copying;
+    const auto copying = static_cast<double>(meter.cpu_copy_ns.get());
+    set_cpu(record, copying, static_cast<double>(meter.cpu_ns.get()) - copying);
     for (const ReceivedPath::Block& block : received.blocks)
         record.blocks.push_back({.index = block.index,
                                  .frames = block.totals.frames,
@@ -125,7 +108,6 @@ public:
             if (!caller)
                 break;
             const ControlListener::Busy busy(listener_);
-            const std::string name = caller->connection.peer();
             try {
                 good &= receive(std::move(*caller));
             } catch (const Error& error) {

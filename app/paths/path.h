@@ -8,6 +8,7 @@
 #include "memory/heap.h"
 #include "nic/nic.h"
 #include "wire/frame.h"
+#include "wire/remote_slot.h"
 
 #include <cstdint>
 #include <span>
@@ -15,12 +16,6 @@
 #include <vector>
 
 namespace clearframe {
-
-// One slot of the receiver's, as the sender may write it.
-struct RemoteSlot {
-    std::uint64_t address = 0;
-    std::uint32_t rkey = 0;
-};
 
 // A write's wr_id: which frame it belongs to, and what the path needs to know when it completes.
 // Comes back from a device: holds nothing that is used unchecked.

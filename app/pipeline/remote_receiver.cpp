@@ -125,8 +125,7 @@ void RemoteReceiver::answer(const Introduction& introduction, const Event& cance
     welcome.key = random_key();
     welcome.program = introduction.program;
     welcome.parts = {introduction.heap, introduction.nic};
-    for (const RemoteSlot& slot : memory_->remote_slots())
-        welcome.slots.push_back({.address = slot.address, .rkey = slot.rkey});
+    welcome.slots = memory_->remote_slots();
     control_.send(encode(welcome), patience);
     endpoint_ =
         listener->accept(welcome.key, writes_in_flight(hello_.layout, hello_.ring), patience);

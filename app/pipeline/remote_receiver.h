@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,7 +31,7 @@ struct ReceivedPath {
         std::uint32_t index = 0;
         ThroughputMeter::Totals totals;
     };
-    std::vector<Block> blocks; // the last `most_blocks`
+    std::vector<Block> blocks; // the first `most_blocks`
     static constexpr std::size_t most_blocks = 4096;
 };
 

@@ -68,13 +68,10 @@ RemoteStream::RemoteStream(const SessionOptions& options, const SessionParts& pa
     const std::uint32_t in_flight = writes_in_flight(hello_.layout, options.ring);
     endpoint_ = parts.nic.connect_to(welcome_.nic_address, welcome_.key, in_flight,
                                      {.timeout = options.patience, .cancel = &cancel});
-    std::vector<RemoteSlot> slots;
-    for (const SlotAddress& slot : welcome_.slots)
-        slots.push_back({.address = slot.address, .rkey = slot.rkey});
     const std::uint32_t max_message =
         std::min(welcome_.max_message, endpoint_->limits().max_message);
     send_.emplace(options, make_path_parts(options, parts, hello_.layout, max_message), parts.gpu,
-                  *endpoint_, slots);
+                  *endpoint_, welcome_.slots);
     listener_ = start_thread("cf-control", [this] { listen(); });
 }
 
@@ -246,7 +243,7 @@ LimitProbe RemoteStream::make_limit_probe() {
                                       Exposure::private_memory, parts_.exposure);
     const SendPath& first = send_->path(0);
     std::vector<RemoteRange> target;
-    for (const SlotAddress& slot : welcome_.slots)
+    for (const RemoteSlot& slot : welcome_.slots)
         target.push_back(
             {.address = slot.address, .length = hello_.layout.bytes, .rkey = slot.rkey});
     return LimitProbe(

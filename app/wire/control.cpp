@@ -4,8 +4,7 @@
 #include "wire/immediate.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
+#include <concepts>
 #include <type_traits>
 
 namespace clearframe {
@@ -143,8 +142,12 @@ void welcome_fields(IO& io, T& welcome) {
         part_fields(io, part);
 }
 
+// The messages of fixed size.
+// ----------------------------------------------------------------------
+
 template <typename IO, typename T>
-void rejection_fields(IO& io, T& rejection) {
+requires std::same_as<std::remove_const_t<T>, Rejection>
+void fields(IO& io, T& rejection) {
     io.text(rejection.mismatch.field, 32);
     io.text(rejection.mismatch.ours, 96);
     io.text(rejection.mismatch.theirs, 96);
@@ -152,7 +155,8 @@ void rejection_fields(IO& io, T& rejection) {
 }
 
 template <typename IO, typename T>
-void begin_fields(IO& io, T& begin) {
+requires std::same_as<std::remove_const_t<T>, Begin>
+void fields(IO& io, T& begin) {
     io.number(begin.block);
     io.number(begin.path);
     io.number(begin.scene);
@@ -160,7 +164,16 @@ void begin_fields(IO& io, T& begin) {
 }
 
 template <typename IO, typename T>
-void result_fields(IO& io, T& result) {
+requires std::same_as<std::remove_const_t<T>, Ready> || std::same_as<std::remove_const_t<T>, End>
+void fields(IO& io, T& message) { io.number(message.block); }
+
+template <typename IO, typename T>
+requires std::same_as<std::remove_const_t<T>, Bye>
+void fields(IO& io, T& bye) { io.text(bye.reason, 192); }
+
+template <typename IO, typename T>
+requires std::same_as<std::remove_const_t<T>, Result>
+void fields(IO& io, T& result) {
     io.number(result.block);
     for (auto* const count :
          {&result.frames, &result.lost, &result.corrupt, &result.rejected, &result.verified_pixels,
@@ -215,9 +228,15 @@ bool check_layout(std::vector<Mismatch>& wrong, const FrameLayout& layout) {
            within(wrong, "bytes of a slot, rest", layout.slot_bytes % (4 * KiB), 0, 0);
 }
 
-// A message of fixed size.
-template <typename T, typename Fields>
-Decoded<T> decode_fixed(std::span<const std::byte> bytes, Fields fields) {
+template <typename T>
+std::vector<std::byte> encode_fixed(ControlType type, const T& message) {
+    Writer body;
+    fields(body, message);
+    return sealed(type, body);
+}
+
+template <typename T>
+Decoded<T> decode_fixed(std::span<const std::byte> bytes) {
     Reader reader(bytes);
     T message;
     fields(reader, message);
@@ -246,7 +265,7 @@ std::vector<std::byte> encode(const Welcome& message) {
     Writer body;
     welcome_fields(body, message);
     body.number(static_cast<std::uint32_t>(message.slots.size()));
-    for (const SlotAddress& slot : message.slots) {
+    for (const RemoteSlot& slot : message.slots) {
         body.number(slot.address);
         body.number(slot.rkey);
     }
@@ -254,39 +273,22 @@ std::vector<std::byte> encode(const Welcome& message) {
 }
 
 std::vector<std::byte> encode(const Rejection& message) {
-    Writer body;
-    rejection_fields(body, message);
-    return sealed(ControlType::rejection, body);
+    return encode_fixed(ControlType::rejection, message);
 }
-
 std::vector<std::byte> encode(const Begin& message) {
-    Writer body;
-    begin_fields(body, message);
-    return sealed(ControlType::begin, body);
+    return encode_fixed(ControlType::begin, message);
 }
-
 std::vector<std::byte> encode(const Ready& message) {
-    Writer body;
-    body.number(message.block);
-    return sealed(ControlType::ready, body);
+    return encode_fixed(ControlType::ready, message);
 }
-
 std::vector<std::byte> encode(const End& message) {
-    Writer body;
-    body.number(message.block);
-    return sealed(ControlType::end, body);
+    return encode_fixed(ControlType::end, message);
 }
-
 std::vector<std::byte> encode(const Result& message) {
-    Writer body;
-    result_fields(body, message);
-    return sealed(ControlType::result, body);
+    return encode_fixed(ControlType::result, message);
 }
-
 std::vector<std::byte> encode(const Bye& message) {
-    Writer body;
-    body.text(message.reason, 192);
-    return sealed(ControlType::bye, body);
+    return encode_fixed(ControlType::bye, message);
 }
 
 Decoded<Envelope> decode_envelope(std::span<const std::byte, envelope_bytes> bytes) {
@@ -354,7 +356,7 @@ Decoded<Welcome> decode_welcome(std::span<const std::byte> bytes, const Hello& h
     if (welcome.nic_address.empty() || welcome.nic_address.find(' ') != std::string::npos)
         return Mismatch{"address of the NIC", "a word", "'" + welcome.nic_address + "'"};
     welcome.slots.resize(slots);
-    for (SlotAddress& slot : welcome.slots) {
+    for (RemoteSlot& slot : welcome.slots) {
         reader.number(slot.address);
         reader.number(slot.rkey);
         if (!within(wrong, "address of a slot", slot.address, 0, UINT64_MAX - largest_slot))
@@ -364,13 +366,11 @@ Decoded<Welcome> decode_welcome(std::span<const std::byte> bytes, const Hello& h
 }
 
 Decoded<Rejection> decode_rejection(std::span<const std::byte> bytes) {
-    return decode_fixed<Rejection>(
-        bytes, [](auto& io, Rejection& rejection) { rejection_fields(io, rejection); });
+    return decode_fixed<Rejection>(bytes);
 }
 
 Decoded<Begin> decode_begin(std::span<const std::byte> bytes, const Hello& hello) {
-    Decoded<Begin> decoded =
-        decode_fixed<Begin>(bytes, [](auto& io, Begin& begin) { begin_fields(io, begin); });
+    Decoded<Begin> decoded = decode_fixed<Begin>(bytes);
     const auto* const begin = std::get_if<Begin>(&decoded);
     std::vector<Mismatch> wrong;
     if (begin && !(within(wrong, "path", begin->path, 0, hello.paths.size() - 1) &&
@@ -381,20 +381,11 @@ Decoded<Begin> decode_begin(std::span<const std::byte> bytes, const Hello& hello
     return decoded;
 }
 
-Decoded<Ready> decode_ready(std::span<const std::byte> bytes) {
-    return decode_fixed<Ready>(bytes, [](auto& io, Ready& ready) { io.number(ready.block); });
-}
-
-Decoded<End> decode_end(std::span<const std::byte> bytes) {
-    return decode_fixed<End>(bytes, [](auto& io, End& end) { io.number(end.block); });
-}
-
+Decoded<Ready> decode_ready(std::span<const std::byte> bytes) { return decode_fixed<Ready>(bytes); }
+Decoded<End> decode_end(std::span<const std::byte> bytes) { return decode_fixed<End>(bytes); }
 Decoded<Result> decode_result(std::span<const std::byte> bytes) {
-    return decode_fixed<Result>(bytes, [](auto& io, Result& result) { result_fields(io, result); });
+    return decode_fixed<Result>(bytes);
 }
-
-Decoded<Bye> decode_bye(std::span<const std::byte> bytes) {
-    return decode_fixed<Bye>(bytes, [](auto& io, Bye& bye) { io.text(bye.reason, 192); });
-}
+Decoded<Bye> decode_bye(std::span<const std::byte> bytes) { return decode_fixed<Bye>(bytes); }
 
 } // namespace clearframe

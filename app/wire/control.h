@@ -18,6 +18,7 @@
 #pragma once
 
 #include "wire/frame.h"
+#include "wire/remote_slot.h"
 
 #include <array>
 #include <cstddef>
@@ -84,19 +85,13 @@ struct Hello {
     std::array<PeerPart, 3> parts;    // heap, gpu, nic
 };
 
-// A slot of the receiver's, as the sender may write it.
-struct SlotAddress {
-    std::uint64_t address = 0;
-    std::uint32_t rkey = 0;
-};
-
 struct Welcome {
     std::uint32_t max_message = 0;   // bytes in one write, as both NICs can
     std::string nic_address;         // of its Listener, 63 bytes
     std::array<std::byte, 16> key{}; // to be shown to it
     std::string program;             // 63 bytes
     std::array<PeerPart, 2> parts;   // heap, nic
-    std::vector<SlotAddress> slots;  // as many as the ring of the hello has
+    std::vector<RemoteSlot> slots;   // as many as the ring of the hello has
 };
 
 struct Rejection {

@@ -64,7 +64,7 @@ TEST_F(BenchTest, RefusesFramesOfUdmabuf) {
     const clearframe::testing::Finished done = clearframe::testing::run(
         {.arguments = {"bench", "--heap", "udmabuf", "--gpu", "none", "--scene", "none"}});
     EXPECT_EQ(done.status, 3) << done.describe();
-    EXPECT_THAT(done.err, ::testing::HasSubstr("it cannot play shared memory"));
+    EXPECT_THAT(done.err, ::testing::HasSubstr("it is not for frames"));
 }
 
 TEST_F(BenchTest, SaysThatOrdinaryMemoryIsReachedByEmulatedPartsAlone) {

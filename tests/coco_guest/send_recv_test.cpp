@@ -49,7 +49,7 @@ protected:
         const std::vector<std::filesystem::path> preload{CLEARFRAME_RXE_REG_DMABUF};
         Receiver receiver({"--nic", receivers_nic, "--heap", "system_cc_shared", "--timeout", "60",
                            "--json", record},
-                          preload);
+                          {.preload = preload});
         const Finished sent = send(receiver, senders_nic,
                                    {"--heap", "system_cc_shared", "--gpu", "llvmpipe", "--scene",
                                     "waves", "--size", "320x200"},
@@ -97,6 +97,31 @@ TEST_F(SendRecvTest, FramesOfTheRealHeapTravelBetweenDevices) {
 TEST_F(SendRecvTest, FramesOfTheRealHeapTravelWhereOrdinaryMemoryIsRefused) {
     make_device("--bounce");
     expect_whole_chain();
+}
+
+// Received frames on a screen, in the buffers that another process's NIC wrote into.
+TEST_F(SendRecvTest, ReceivedFramesAreShownWithNoCopy) {
+    make_device();
+    const std::vector<std::filesystem::path> preload{CLEARFRAME_RXE_REG_DMABUF};
+    const BufferCount before = dma_bufs();
+    for (const std::string screen : {"bochs-drm", "vkms"}) {
+        const test::TemporaryDirectory files;
+        const std::string record = (files / "received.json").string();
+        Receiver receiver({"--nic", "verbs:device=rxe0", "--heap", "system_cc_shared", "--timeout",
+                           "60", "--json", record, "--present", "kms:" + screen},
+                          {.preload = preload});
+        const Finished sent = send(receiver, "verbs:device=rxe0",
+                                   {"--heap", "system_cc_shared", "--gpu", "llvmpipe", "--scene",
+                                    "waves", "--size", "640x480", "--paths", "zero-copy"},
+                                   preload);
+        ASSERT_EQ(sent.status, 0) << sent.describe() << receiver.finish().describe();
+        ASSERT_EQ(receiver.finish().status, 0) << receiver.finish().describe();
+        const json shown = json::parse(test::read_file(record))["presented"];
+        EXPECT_EQ(shown["driver"], screen);
+        EXPECT_GT(shown["frames"], 0);
+        EXPECT_EQ(shown["same_buffer"], true);
+    }
+    EXPECT_EQ(dma_bufs(), before);
 }
 
 // The kernel ends a killed process's queue pair: the other end's work is flushed.

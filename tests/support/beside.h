@@ -88,10 +88,9 @@ inline std::vector<std::string> with(std::vector<std::string> arguments,
 // clearframe recv, on a port of its own.
 class Receiver : public Beside {
 public:
-    explicit Receiver(const std::vector<std::string>& options = {},
-                      std::vector<std::filesystem::path> preload = {})
-        : Beside({.arguments = with({"recv", "--listen", "127.0.0.1:0"}, options),
-                  .preload = std::move(preload)},
+    // `how`: all of its command but the arguments.
+    explicit Receiver(const std::vector<std::string>& options = {}, Command how = {})
+        : Beside(with_arguments(std::move(how), with({"recv", "--listen", "127.0.0.1:0"}, options)),
                  "listening on ") {
         const std::string out = wait_for("listening on ");
         const std::size_t at = out.find("listening on ") + 13;
@@ -100,6 +99,11 @@ public:
     const std::string& address() const { return address_; } // "127.0.0.1:40123"
 
 private:
+    static Command with_arguments(Command command, std::vector<std::string> arguments) {
+        command.arguments = std::move(arguments);
+        return command;
+    }
+
     std::string address_;
 };
 
