@@ -155,5 +155,19 @@ TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
     EXPECT_EQ(sender.finish().status, 1) << sender.finish().describe();
 }
 
+TEST_F(SendRecvTest, ADeadLinkEndsBothEnds) {
+    make_device();
+    Receiver receiver({"--nic", "verbs:device=rxe0", "--heap", "memfd", "--timeout", "20"});
+    testing::Beside sender(
+        {.arguments = {"send", receiver.address(), "--nic", "verbs:device=rxe0", "--heap", "memfd",
+                       "--gpu", "none", "--size", "64x64", "--seconds", "600", "--timeout", "20"}},
+        "receiver 127.0.0.1:");
+    ASSERT_EQ(std::system("ip link set roce0 down || ip link set eth0 down"), 0);
+    EXPECT_EQ(sender.finish().status, 1) << sender.finish().describe();
+    EXPECT_EQ(receiver.finish().status, 1) << receiver.finish().describe();
+    EXPECT_THAT(sender.finish().err + receiver.finish().err, HasSubstr("NIC"));
+    ASSERT_EQ(std::system("ip link set roce0 up || ip link set eth0 up"), 0);
+}
+
 } // namespace
 } // namespace clearframe::guest
