@@ -149,15 +149,8 @@ DoctorView read_doctor_view(const JsonValue& json) {
 
 DoctorView doctor_view_from_json(std::string_view text, std::string_view name) {
     constexpr std::string_view advice = "Make it with clearframe doctor --json";
-    Json parsed;
-    try {
-        parsed = Json::parse(text);
-    } catch (const Json::exception& error) {
-        throw Error(Failure::usage, fmt::format("{} is not JSON", name), error.what(), advice);
-    }
+    const Json parsed = parse_json(text, name, advice, schema);
     const JsonValue json(parsed, name, advice);
-    const std::string found = json["schema"].text();
-    json["schema"].require(found == schema, fmt::format("{}, not {}", schema, found));
     DoctorView view;
     read_found(json, view);
     return view;

@@ -114,4 +114,18 @@ private:
     std::string where_;
 };
 
+// The whole text as JSON of that schema. `name` and `advice` as above. Throws Error of usage.
+inline Json parse_json(std::string_view text, std::string_view name, std::string_view advice,
+                       std::string_view schema) {
+    Json parsed;
+    try {
+        parsed = Json::parse(text);
+    } catch (const Json::exception& error) {
+        throw Error(Failure::usage, fmt::format("{} is not JSON", name), error.what(), advice);
+    }
+    const JsonValue found = JsonValue(parsed, name, advice)["schema"];
+    found.require(found.text() == schema, fmt::format("{}, not {}", schema, found.text()));
+    return parsed;
+}
+
 } // namespace clearframe

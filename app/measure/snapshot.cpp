@@ -256,15 +256,8 @@ std::string to_json(const Snapshot& snapshot) {
 }
 
 Snapshot snapshot_from_json(std::string_view text, std::string_view name) {
-    Json parsed;
-    try {
-        parsed = Json::parse(text);
-    } catch (const Json::exception& error) {
-        throw Error(Failure::usage, fmt::format("{} is not JSON", name), error.what(), advice);
-    }
+    const Json parsed = parse_json(text, name, advice, schema);
     const JsonValue json(parsed, name, advice);
-    const std::string found = json["schema"].text();
-    json["schema"].require(found == schema, fmt::format("{}, not {}", schema, found));
 
     const JsonValue limits = json["limits"];
     const JsonValue cost = json["cost"];

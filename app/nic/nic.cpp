@@ -51,6 +51,13 @@ ConnectionKey random_key() {
     return key;
 }
 
+bool same_key(const ConnectionKey& one, const ConnectionKey& other) noexcept {
+    std::byte difference{0};
+    for (std::size_t i = 0; i < one.size(); ++i)
+        difference |= one[i] ^ other[i];
+    return difference == std::byte{0};
+}
+
 std::size_t Endpoint::post(std::span<const WriteRequest> requests) {
     for (const WriteRequest& request : requests) {
         if (request.length > limits_.max_message)

@@ -159,6 +159,8 @@ struct Patience {
 // no stranger's who found the address.
 using ConnectionKey = std::array<std::byte, 16>;
 ConnectionKey random_key();
+// In a time that does not tell how much of it is right.
+bool same_key(const ConnectionKey& one, const ConnectionKey& other) noexcept;
 
 // Where an end of another process or host finds this NIC. One thread. Within its NIC's life.
 class Listener {

@@ -205,6 +205,24 @@ void change(Key key, const Snapshot& now, DemoSettings& wanted, PanelActions& ac
     }
 }
 
+// Buttons of one width side by side, from the left.
+class ButtonRow {
+public:
+    ButtonRow(const Box& row, float count)
+        : rest_(row), wide_((row.width - (count - 1) * space) / count) {}
+
+    Box operator()() {
+        const Box button = rest_.take_left(wide_);
+        rest_.take_left(space);
+        return button;
+    }
+
+private:
+    static constexpr float space = 8;
+    Box rest_;
+    float wide_;
+};
+
 } // namespace
 
 void draw_controls(const Pen& pen, const Box& box, const Snapshot& now, DemoSettings& wanted,
@@ -263,13 +281,7 @@ void draw_controls(const Pen& pen, const Box& box, const Snapshot& now, DemoSett
     else if (!known_rate)
         rate.button(fmt::format("{} Gb/s", short_number(wanted.nic_gbits_per_s)), true);
 
-    constexpr float count = 5, space = 8;
-    const float wide = (buttons.width - (count - 1) * space) / count;
-    const auto next = [&] {
-        const Box button = buttons.take_left(wide);
-        buttons.take_left(space);
-        return button;
-    };
+    ButtonRow next(buttons, 5);
     if (action_button(pen, next(), wanted.paused ? "Go on" : "Pause", "Space", wanted.paused))
         wanted.paused = !wanted.paused;
     actions.restart |= action_button(pen, next(), "Restart", "R");
@@ -319,13 +331,7 @@ void draw_receiving_end(const Pen& pen, const Box& box, const Snapshot& now,
                    row.width - 70);
     }
 
-    constexpr float count = 3, space = 8;
-    const float wide = (buttons.width - (count - 1) * space) / count;
-    const auto next = [&] {
-        const Box button = buttons.take_left(wide);
-        buttons.take_left(space);
-        return button;
-    };
+    ButtonRow next(buttons, 3);
     actions.screenshot |= action_button(pen, next(), "Screenshot", "F12");
     if (action_button(pen, next(), "Help", "F1"))
         toggle(overlay, Overlay::help);

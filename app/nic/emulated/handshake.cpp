@@ -22,14 +22,6 @@ std::span<const std::byte> bytes_of(const T& message) {
     return std::as_bytes(std::span(&message, 1));
 }
 
-// Takes as long for any wrong key.
-bool is_same(const ConnectionKey& a, const ConnectionKey& b) {
-    std::byte difference{0};
-    for (std::size_t i = 0; i < a.size(); ++i)
-        difference |= a[i] ^ b[i];
-    return difference == std::byte{0};
-}
-
 std::vector<std::uint32_t> keys_of(Memories own) {
     if (own.size() > most_regions)
         throw Error(Failure::run,
@@ -97,7 +89,7 @@ Manners listen_to(const Stranger& stranger, const ConnectionKey& key, std::uint3
     Answer refusal;
     if (hello->version != protocol_version)
         refusal.verdict = Verdict::other_version;
-    else if (!is_same(hello->key, key))
+    else if (!same_key(hello->key, key))
         refusal.verdict = Verdict::wrong_key;
     else {
         regions = hello->regions;

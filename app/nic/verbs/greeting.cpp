@@ -101,13 +101,6 @@ std::optional<Refusal> decode_refusal(std::span<const std::byte> data) {
     return {};
 }
 
-bool same_key(const ConnectionKey& one, const ConnectionKey& other) noexcept {
-    std::byte difference{0};
-    for (std::size_t i = 0; i < one.size(); ++i)
-        difference |= one[i] ^ other[i];
-    return difference == std::byte{0};
-}
-
 bool is_ipv4(const IpAddress& ip) noexcept {
     return std::equal(ipv4_prefix.begin(), ipv4_prefix.end(), ip.begin());
 }

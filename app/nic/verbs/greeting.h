@@ -56,9 +56,6 @@ DecodedGreeting decode_greeting(std::span<const std::byte> data);
 std::array<std::byte, refusal_bytes> encode(const Refusal& refusal);
 std::optional<Refusal> decode_refusal(std::span<const std::byte> data);
 
-// In a time that does not tell how much of it is right.
-bool same_key(const ConnectionKey& one, const ConnectionKey& other) noexcept;
-
 // An IP address in the form of a RoCE v2 GID: IPv6, or IPv4 as ::ffff:a.b.c.d.
 using IpAddress = std::array<std::uint8_t, 16>;
 bool is_ipv4(const IpAddress& ip) noexcept;
