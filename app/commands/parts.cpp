@@ -11,6 +11,8 @@
 namespace clearframe {
 namespace {
 
+constexpr const char* nic_heap_name = "nic";
+
 Part describe(std::string_view kind, std::span<const Candidate> candidates, const Choice& choice) {
     const Candidate& chosen = candidates[choice.index];
     return {.kind = std::string(kind),
@@ -45,6 +47,26 @@ void describe_opened(Part& part, const NicInfo& nic) {
         part.emulation.clear();
     else if (!nic.emulation.empty())
         part.emulation = nic.emulation;
+}
+
+// What the NIC's driver allocates, by trying; the last that `auto` would take.
+Candidate probe_nic_heap(Nic& nic) {
+    Candidate candidate{.name = nic_heap_name,
+                        .detail = "dma-bufs that the NIC's driver allocates"};
+    try {
+        const std::unique_ptr<Heap> heap = nic.open_heap();
+        ExposureMeter meter;
+        heap->allocate(1, Exposure::shared, meter);
+        candidate.usable = true;
+        candidate.emulated = !heap->is_shared_heap();
+        if (candidate.emulated)
+            candidate.emulation = "the NIC's memory plays shared memory: nothing changes what the "
+                                  "host can read";
+    } catch (const Error& error) {
+        candidate.refusal = error.what();
+        candidate.mend = error.advice();
+    }
+    return candidate;
 }
 
 void check_required(const PartRequests& requests, const std::vector<Part>& parts) {
@@ -117,11 +139,18 @@ std::string resolve_gpu(std::string_view request, std::span<const Candidate> gpu
 
 Parts open_parts(const PartRequests& requests) {
     Parts parts;
-    const std::vector<Candidate> heaps = probe_frame_heaps();
-    const Choice heap = choose("heap", requests.heap, heaps);
-    parts.shared_heap = open_heap(heaps[heap.index].name);
+    const std::vector<Candidate> nics = probe_nics_for(requests.nic);
+    const Choice nic = choose("NIC", requests.nic.substr(0, requests.nic.find(':')), nics);
+    parts.nic = open_nic(requests.nic, nics);
+    Part nic_part = describe("nic", nics, nic);
+    describe_opened(nic_part, parts.nic->info());
+
+    std::vector<Candidate> heaps = probe_frame_heaps();
     parts.private_heap = open_heap(heaps[choose_private_heap(heaps).index].name);
-    parts.described.push_back(describe("heap", heaps, heap));
+    heaps.push_back(probe_nic_heap(*parts.nic));
+    const Choice heap = choose("heap", requests.heap, heaps);
+    parts.shared_heap = heaps[heap.index].name == nic_heap_name ? parts.nic->open_heap()
+                                                                : open_heap(heaps[heap.index].name);
 
     const GpuOptions gpu_options{.validation = validation_wanted()};
     // Asked for none, no driver is loaded: a broken one can be stepped around.
@@ -131,16 +160,11 @@ Parts open_parts(const PartRequests& requests) {
     const Choice gpu = choose("GPU", resolve_gpu(requests.gpu, gpus), gpus);
     if (gpus[gpu.index].name != "none")
         parts.gpu = std::make_unique<Gpu>(gpu.index, *parts.shared_heap, gpu_options);
-    parts.described.push_back(describe("gpu", gpus, gpu));
+    Part gpu_part = describe("gpu", gpus, gpu);
     if (parts.gpu)
-        parts.described.back().detail += "; " + import_text(parts.gpu->info());
+        gpu_part.detail += "; " + import_text(parts.gpu->info());
 
-    const std::vector<Candidate> nics = probe_nics_for(requests.nic);
-    const Choice nic = choose("NIC", requests.nic.substr(0, requests.nic.find(':')), nics);
-    parts.nic = open_nic(requests.nic, nics);
-    parts.described.push_back(describe("nic", nics, nic));
-    describe_opened(parts.described.back(), parts.nic->info());
-
+    parts.described = {describe("heap", heaps, heap), std::move(gpu_part), std::move(nic_part)};
     check_required(requests, parts.described);
     return parts;
 }

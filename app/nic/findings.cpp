@@ -53,7 +53,8 @@ Finding library_finding(const VerbsLibrary& library, bool confidential) {
                 name + ": too old for queues in shared memory, which a NIC in a confidential "
                        "guest needs",
                 "Install rdma-core 64 or later"};
-    return {.subject = "libibverbs", .sentence = name};
+    return {.subject = "libibverbs",
+            .sentence = library.own_buffers ? name : name + "; --heap nic takes rdma-core 65"};
 }
 
 Finding no_device(const fs::path& root) {

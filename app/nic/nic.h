@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/event.h"
 #include "memory/dma_buf.h"
+#include "memory/heap.h"
 
 #include <array>
 #include <cstddef>
@@ -202,6 +203,10 @@ public:
     // confidential guest answers), memory that the NIC cannot map.
     virtual std::unique_ptr<MemoryRegion> register_memory(const DmaBuf& buffer,
                                                           RemoteAccess access) = 0;
+
+    // The heap "nic": buffers that the NIC's driver allocates in the way it likes best. Within its
+    // NIC's life. Throws Error: unavailable, where it has none.
+    virtual std::unique_ptr<Heap> open_heap() = 0;
 
     // Two ends connected to each other in this process, with room for `in_flight` outstanding
     // writes each (the NIC may give more). Throws Error.

@@ -21,6 +21,7 @@ struct VerbsLibrary {
     // Has what queues in shared memory take (ibv_reg_buf_mr() and what came with it in rdma-core
     // 64): without it a device that cannot reach private memory cannot be used at all.
     bool shared_queues = false;
+    bool own_buffers = false; // has what the heap "nic" takes (rdma-core 65)
 };
 VerbsLibrary verbs_library();
 

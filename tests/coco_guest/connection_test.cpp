@@ -1,5 +1,6 @@
 // Connections of the NIC of real verbs between two ends that find each other by librdmacm, as two
 // processes or hosts do.
+#include "coco_guest/rdma.h"
 #include "coco_guest/support.h"
 #include "nic/verbs/handles.h"
 #include "unit/nic/support.h"
@@ -117,7 +118,7 @@ protected:
         GuestTest::SetUp();
         if (IsSkipped())
             return;
-        ASSERT_EQ(std::system(CLEARFRAME_SOFT_ROCE " >&2"), 0);
+        make_soft_roce();
     }
 
     void open(const std::string& options = {}) {
@@ -439,7 +440,7 @@ std::uint64_t packets_received(const char* device) {
 }
 
 TEST_F(ConnectionTest, FromOneDeviceToAnotherItGoesOverTheWire) {
-    ASSERT_EQ(std::system(CLEARFRAME_SOFT_ROCE " --two >&2"), 0);
+    make_soft_roce("--two");
     near_ = open_nic("verbs:device=rxe1");
     far_ = open_nic("verbs:device=rxe0");
     EXPECT_THAT(near_->listen()->address(), HasSubstr("10.78.0.2:"));
@@ -450,7 +451,7 @@ TEST_F(ConnectionTest, FromOneDeviceToAnotherItGoesOverTheWire) {
 }
 
 TEST_F(ConnectionTest, LinkLocalAddressesWork) {
-    ASSERT_EQ(std::system(CLEARFRAME_SOFT_ROCE " --two >&2"), 0);
+    make_soft_roce("--two");
     near_ = open_nic("verbs:device=rxe1,gid=0");
     far_ = open_nic("verbs:device=rxe0,gid=0");
     EXPECT_THAT(near_->listen()->address(), HasSubstr("[fe80::"));

@@ -1,5 +1,6 @@
 // The same kernel as an ordinary guest: no heap of shared memory, no forced bounce buffers.
 #include "coco_guest/edu.h"
+#include "coco_guest/rdma.h"
 #include "coco_guest/support.h"
 #include "memory/guest.h"
 #include "support/beside.h"
@@ -7,8 +8,6 @@
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
-
-#include <cstdlib>
 
 namespace clearframe::guest {
 namespace {
@@ -40,7 +39,7 @@ TEST_F(PlainGuestTest, MapsOrdinaryMemoryForADeviceDirectly) {
 
 // Soft-RoCE as it is shipped takes no dma-buf, but the memfd under a udmabuf, whose pages it pins.
 TEST_F(PlainGuestTest, SendsFramesOfUdmabufByRdmaWithNoCopy) {
-    ASSERT_EQ(std::system(CLEARFRAME_SOFT_ROCE " >&2"), 0);
+    make_soft_roce();
     const BufferCount before = dma_bufs();
     const clearframe::testing::Finished done = clearframe::testing::run(
         {.arguments = {"bench",     "--nic",    "verbs",   "--heap",    "udmabuf", "--gpu",
@@ -59,7 +58,7 @@ TEST_F(PlainGuestTest, SendsFramesOfUdmabufByRdmaWithNoCopy) {
 
 // The same between two processes.
 TEST_F(PlainGuestTest, SendsFramesOfUdmabufToAnotherProcessWithNoCopy) {
-    ASSERT_EQ(std::system(CLEARFRAME_SOFT_ROCE " >&2"), 0);
+    make_soft_roce();
     const BufferCount before = dma_bufs();
     clearframe::testing::Receiver receiver(
         {"--nic", "verbs:device=rxe0", "--heap", "udmabuf", "--timeout", "60"});

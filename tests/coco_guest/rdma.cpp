@@ -4,10 +4,13 @@
 #include "core/error.h"
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <errno.h>
 #include <sched.h>
 
+#include <cstdlib>
+#include <string>
 #include <string_view>
 
 namespace clearframe::guest {
@@ -78,7 +81,31 @@ void connect(ibv_qp* queue_pair, const ibv_qp* peer, const ibv_gid_entry& gid) {
                IBV_QP_MAX_QP_RD_ATOMIC);
 }
 
+void command(const std::string& text) {
+    if (const int status = std::system(text.c_str()))
+        throw Error(Failure::run, text, fmt::format("status {}", status), {});
+}
+
+void set_link(std::string_view state) {
+    command(fmt::format("ip link set roce0 {0} || ip link set eth0 {0}", state));
+}
+
 } // namespace
+
+void make_soft_roce(std::string_view options) {
+    command(fmt::format("{} {} >&2", CLEARFRAME_SOFT_ROCE, options));
+}
+
+LinkDown::LinkDown() { set_link("down"); }
+
+LinkDown::~LinkDown() {
+    try {
+        set_link("up");
+        make_soft_roce();
+    } catch (const Error& error) {
+        ADD_FAILURE() << error.what();
+    }
+}
 
 Rdma::Rdma() {
     int count = 0;

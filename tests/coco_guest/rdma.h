@@ -4,6 +4,7 @@
 #include "nic/verbs/handles.h"
 
 #include <cstdint>
+#include <string_view>
 
 namespace clearframe::guest {
 
@@ -15,6 +16,19 @@ using QueuePair = verbs::QueuePairHandle;
 
 inline constexpr int full_access =
     IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE;
+
+// Makes rxe0 afresh, by the script soft_roce: "--two", "--bounce". Throws Error.
+void make_soft_roce(std::string_view options = "");
+
+// The link of rxe0 is down while it lives. After it the device is made afresh: where messages of
+// connections were lost, soft-RoCE's own queue pair stays broken, and nobody connects any more.
+class LinkDown {
+public:
+    LinkDown();
+    LinkDown(const LinkDown&) = delete;
+    LinkDown& operator=(const LinkDown&) = delete;
+    ~LinkDown();
+};
 
 // The device rxe0 that the script soft_roce has made.
 class Rdma {

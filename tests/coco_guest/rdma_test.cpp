@@ -4,11 +4,8 @@
 #include "coco_guest/support.h"
 #include "memory/dma_buf.h"
 
-#include <fmt/format.h>
-
 #include <errno.h>
 
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -20,18 +17,12 @@ constexpr std::size_t frame_size = 8 << 20;
 constexpr std::uint64_t cc_dma_bounce = std::uint64_t{1} << 41; // IBV_DEVICE_CC_DMA_BOUNCE
 constexpr std::uint64_t iova = 0x10000000;
 
-// Makes rxe0 afresh.
-void make_device(const char* option = "") {
-    const std::string command = fmt::format("{} {} >&2", CLEARFRAME_SOFT_ROCE, option);
-    ASSERT_EQ(std::system(command.c_str()), 0) << command;
-}
-
 class RdmaTest : public GuestTest {
 protected:
     void SetUp() override {
         GuestTest::SetUp();
         if (!IsSkipped())
-            make_device();
+            make_soft_roce();
     }
 };
 
@@ -166,7 +157,7 @@ TEST_F(RdmaTest, TakesOrdinaryMemoryUnlessItBounces) {
 }
 
 TEST_F(RdmaTest, WithBounceItTakesDmaBufsOnly) {
-    make_device("--bounce");
+    make_soft_roce("--bounce");
     const Rdma rdma;
     EXPECT_TRUE(rdma.capabilities() & cc_dma_bounce);
     std::vector<std::byte> ordinary(frame_size);

@@ -1,13 +1,12 @@
 // clearframe send and recv in the guest: two processes, frames of the real heap, real verbs.
+#include "coco_guest/rdma.h"
 #include "coco_guest/support.h"
 #include "support/beside.h"
 #include "support/files.h"
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -23,12 +22,6 @@ using testing::with;
 
 class SendRecvTest : public GuestTest {
 protected:
-    // Makes rxe0 afresh.
-    void make_device(const char* option = "") {
-        const std::string command = fmt::format("{} {} >&2", CLEARFRAME_SOFT_ROCE, option);
-        ASSERT_EQ(std::system(command.c_str()), 0) << command;
-    }
-
     static Finished send(const Receiver& receiver, const std::string& nic,
                          const std::vector<std::string>& more,
                          const std::vector<std::filesystem::path>& preload) {
@@ -84,24 +77,24 @@ protected:
 };
 
 TEST_F(SendRecvTest, FramesOfTheRealHeapTravelBetweenProcesses) {
-    make_device();
+    make_soft_roce();
     expect_whole_chain();
 }
 
 // From one device to another, over their wire, on two queue pairs.
 TEST_F(SendRecvTest, FramesOfTheRealHeapTravelBetweenDevices) {
-    make_device("--two");
+    make_soft_roce("--two");
     expect_whole_chain("verbs:device=rxe0,qps=2", "verbs:device=rxe1,qps=2");
 }
 
 TEST_F(SendRecvTest, FramesOfTheRealHeapTravelWhereOrdinaryMemoryIsRefused) {
-    make_device("--bounce");
+    make_soft_roce("--bounce");
     expect_whole_chain();
 }
 
 // Received frames on a screen, in the buffers that another process's NIC wrote into.
 TEST_F(SendRecvTest, ReceivedFramesAreShownWithNoCopy) {
-    make_device();
+    make_soft_roce();
     const std::vector<std::filesystem::path> preload{CLEARFRAME_RXE_REG_DMABUF};
     const BufferCount before = dma_bufs();
     for (const std::string screen : {"bochs-drm", "vkms"}) {
@@ -126,7 +119,7 @@ TEST_F(SendRecvTest, ReceivedFramesAreShownWithNoCopy) {
 
 // The kernel ends a killed process's queue pair: the other end's work is flushed.
 TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
-    make_device();
+    make_soft_roce();
     const std::vector<std::string> endless{"--nic",     "verbs:device=rxe0",
                                            "--heap",    "memfd",
                                            "--gpu",     "none",
@@ -156,17 +149,16 @@ TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
 }
 
 TEST_F(SendRecvTest, ADeadLinkEndsBothEnds) {
-    make_device();
+    make_soft_roce();
     Receiver receiver({"--nic", "verbs:device=rxe0", "--heap", "memfd", "--timeout", "20"});
     testing::Beside sender(
         {.arguments = {"send", receiver.address(), "--nic", "verbs:device=rxe0", "--heap", "memfd",
                        "--gpu", "none", "--size", "64x64", "--seconds", "600", "--timeout", "20"}},
         "receiver 127.0.0.1:");
-    ASSERT_EQ(std::system("ip link set roce0 down || ip link set eth0 down"), 0);
+    const LinkDown down;
     EXPECT_EQ(sender.finish().status, 1) << sender.finish().describe();
     EXPECT_EQ(receiver.finish().status, 1) << receiver.finish().describe();
     EXPECT_THAT(sender.finish().err + receiver.finish().err, HasSubstr("NIC"));
-    ASSERT_EQ(std::system("ip link set roce0 up || ip link set eth0 up"), 0);
 }
 
 } // namespace

@@ -1,13 +1,14 @@
 // The program on a NIC of real verbs: frames of the real heap, registered as dma-bufs, written by
 // RDMA into others.
+#include "coco_guest/rdma.h"
 #include "coco_guest/support.h"
 #include "support/process.h"
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
-#include <cstdlib>
+#include <dlfcn.h>
+
 #include <string>
 #include <vector>
 
@@ -21,13 +22,7 @@ using ::testing::HasSubstr;
 
 class VerbsTest : public GuestTest {
 protected:
-    // Makes rxe0 afresh.
-    void make_device(const char* option = "") {
-        const std::string command = fmt::format("{} {} >&2", CLEARFRAME_SOFT_ROCE, option);
-        ASSERT_EQ(std::system(command.c_str()), 0) << command;
-    }
-
-    enum class Registers { dma_bufs, as_shipped };
+    enum class Registers { dma_bufs, as_shipped, dma_bufs_of_its_own };
 
     static Finished bench(Registers how, std::vector<std::string> more) {
         std::vector<std::string> arguments = {"bench",    "--nic",   "verbs:device=rxe0",
@@ -37,8 +32,10 @@ protected:
                                               "60",       "--json",  "-"};
         arguments.insert(arguments.end(), more.begin(), more.end());
         testing::Command program{.arguments = std::move(arguments)};
-        if (how == Registers::dma_bufs)
+        if (how != Registers::as_shipped)
             program.preload = {CLEARFRAME_RXE_REG_DMABUF};
+        if (how == Registers::dma_bufs_of_its_own)
+            program.preload.push_back(CLEARFRAME_RXE_ALLOC_BUF);
         return testing::run(program);
     }
 
@@ -71,7 +68,7 @@ const std::vector<std::string> drawn = {
 
 // The whole chain: heap, Vulkan, dma-buf registration, RDMA WRITE, every pixel, no copy.
 TEST_F(VerbsTest, FramesOfTheRealHeapTravelByRdmaWithNoCopy) {
-    make_device();
+    make_soft_roce();
     const BufferCount before = dma_bufs();
     expect_whole(bench(Registers::dma_bufs, drawn), "waves");
     EXPECT_EQ(dma_bufs(), before);
@@ -79,7 +76,7 @@ TEST_F(VerbsTest, FramesOfTheRealHeapTravelByRdmaWithNoCopy) {
 
 // As hardware in a confidential guest: ordinary memory is refused, the heap's is not.
 TEST_F(VerbsTest, FramesOfTheRealHeapTravelWhereOrdinaryMemoryIsRefused) {
-    make_device("--bounce");
+    make_soft_roce("--bounce");
     const BufferCount before = dma_bufs();
     expect_whole(bench(Registers::dma_bufs, drawn), "waves");
     EXPECT_EQ(dma_bufs(), before);
@@ -91,9 +88,38 @@ TEST_F(VerbsTest, FramesOfTheRealHeapTravelWhereOrdinaryMemoryIsRefused) {
     EXPECT_EQ(dma_bufs(), before);
 }
 
+// As with rdma-core 65 and a driver that allocates: the buffers are the NIC's own.
+TEST_F(VerbsTest, FramesLieInWhatTheNicAllocates) {
+    const std::vector<std::string> of_the_nic = {"--heap",  "nic",     "--gpu",    "llvmpipe",
+                                                 "--size",  "320x200", "--verify", "full",
+                                                 "--scene", "waves"};
+    make_soft_roce("--bounce");
+    const BufferCount before = dma_bufs();
+    const Finished done = bench(Registers::dma_bufs_of_its_own, of_the_nic);
+    expect_whole(done, "waves");
+    const json record = done.json();
+    const json& heap = record["parts"][0];
+    EXPECT_EQ(heap["name"], "nic");
+    EXPECT_EQ(heap["emulated"], false);
+    EXPECT_EQ(dma_bufs(), before);
+
+    if (!dlsym(RTLD_DEFAULT, "ibv_export_buf_dmabuf_fd")) { // this system's library is older
+        const Finished old = bench(Registers::dma_bufs, of_the_nic);
+        EXPECT_EQ(old.status, 3) << old.describe();
+        EXPECT_THAT(old.err, HasSubstr("has no ibv_export_buf_dmabuf_fd"));
+        EXPECT_THAT(old.err, HasSubstr("Install rdma-core 65 or later"));
+    }
+    // Where ordinary memory would do, the driver takes that.
+    make_soft_roce();
+    const Finished ordinary = bench(Registers::dma_bufs_of_its_own, of_the_nic);
+    EXPECT_EQ(ordinary.status, 3) << ordinary.describe();
+    EXPECT_THAT(ordinary.err, HasSubstr("ibv_export_buf_dmabuf_fd: ENODATA"));
+    EXPECT_EQ(dma_bufs(), before);
+}
+
 // Soft-RoCE as it is shipped: no dma-bufs, but memory that can be pinned.
 TEST_F(VerbsTest, WithoutDmaBufsItTakesMemoryThatCanBePinned) {
-    make_device();
+    make_soft_roce();
     // udmabuf is tried in the ordinary guest: in this one it is refused.
     expect_whole(bench(Registers::as_shipped,
                        {"--heap", "memfd", "--size", "64x64", "--gpu", "none", "--scene", "none"}),
@@ -107,7 +133,7 @@ TEST_F(VerbsTest, WithoutDmaBufsItTakesMemoryThatCanBePinned) {
 
 // Frames over soft-RoCE's limit of 8 MiB a message go in pieces.
 TEST_F(VerbsTest, LargeFramesGoInPieces) {
-    make_device();
+    make_soft_roce();
     expect_whole(
         bench(Registers::dma_bufs, {"--heap", "system_cc_shared", "--gpu", "none", "--scene",
                                     "none", "--size", "2200x1000", "--paths", "zero-copy"}),
@@ -115,7 +141,7 @@ TEST_F(VerbsTest, LargeFramesGoInPieces) {
 }
 
 TEST_F(VerbsTest, WhatIsNotThereIsAClearError) {
-    make_device();
+    make_soft_roce();
     const auto refused = [](const char* nic, int status, const char* words) {
         const Finished done = testing::run({.arguments = {"bench", "--nic", nic, "--gpu", "none",
                                                           "--scene", "none", "--seconds", "1"}});
@@ -126,9 +152,8 @@ TEST_F(VerbsTest, WhatIsNotThereIsAClearError) {
     refused("verbs:port=2", 3, "it has no port 2");
     refused("verbs:gid=200", 3, "ibv_query_gid_ex 200");
     refused("verbs:cq-moderation=8", 3, "ibv_modify_cq");
-    ASSERT_EQ(std::system("ip link set roce0 down || ip link set eth0 down"), 0);
+    const LinkDown down;
     refused("verbs:device=rxe0", 3, "port 1 is");
-    ASSERT_EQ(std::system("ip link set roce0 up || ip link set eth0 up"), 0);
 }
 
 } // namespace

@@ -97,6 +97,9 @@ public:
         registered.push_back(buffer.exposure());
         return std::make_unique<FakeRegion>(buffer, static_cast<std::uint32_t>(registered.size()));
     }
+    std::unique_ptr<Heap> open_heap() override {
+        throw Error(Failure::unavailable, "FakeNic has no memory", {}, {});
+    }
     EndpointPair connect_within(std::uint32_t) override {
         return {std::make_unique<FakeEndpoint>(), std::make_unique<FakeEndpoint>()};
     }

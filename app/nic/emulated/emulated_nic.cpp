@@ -143,6 +143,11 @@ public:
         return std::make_unique<EmulatedRegion>(engine_, buffer, access);
     }
 
+    std::unique_ptr<Heap> open_heap() override {
+        throw Error(Failure::unavailable, "NIC emulated: memory of its own (heap nic)",
+                    "it has no driver that allocates any", "It takes --nic verbs");
+    }
+
     EndpointPair connect_within(std::uint32_t in_flight) override {
         const std::uint32_t depth = depth_for(in_flight);
         const auto connection = engine_.connect(depth);

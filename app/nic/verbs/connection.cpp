@@ -167,7 +167,8 @@ void Wait::for_event_of(const rdma_event_channel& channel, std::string_view what
             throw Error(
                 Failure::run, what,
                 fmt::format("no answer within {}", duration_text(static_cast<double>(timeout_))),
-                {});
+                "A soft-RoCE device whose link was lost in use answers no more: rdma link delete "
+                "it, and add it again");
     }
 }
 

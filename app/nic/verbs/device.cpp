@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "nic/verbs.h"
+#include "nic/verbs/nic_heap.h"
 
 #include <fmt/format.h>
 
@@ -216,6 +217,7 @@ VerbsLibrary verbs_library() {
     VerbsLibrary library{.built_in = true, .version = verbs::library_version()};
     library.shared_queues = std::atoi(library.version.c_str()) >= 64 ||
                             dlsym(RTLD_DEFAULT, "ibv_reg_buf_mr") != nullptr;
+    library.own_buffers = verbs::has_nic_heap();
     return library;
 }
 

@@ -6,6 +6,7 @@
 #include "nic/verbs.h"
 #include "nic/verbs/connection.h"
 #include "nic/verbs/device.h"
+#include "nic/verbs/nic_heap.h"
 #include "nic/verbs/options.h"
 #include "nic/verbs/queue_pair.h"
 
@@ -161,6 +162,8 @@ public:
                         "A NIC reaches only memory that is shared with the host");
         return std::make_unique<VerbsRegion>(device_, buffer, access);
     }
+
+    std::unique_ptr<Heap> open_heap() override { return open_nic_heap(device_); }
 
     EndpointPair connect_within(std::uint32_t in_flight) override {
         const std::uint32_t depth = device_.queue_depth(in_flight);
