@@ -26,7 +26,7 @@ Candidate probe_verbs(const std::filesystem::path&) {
     return verbs;
 }
 
-std::unique_ptr<Nic> make_verbs_nic(std::string_view) {
+std::unique_ptr<Nic> make_verbs_nic(std::string_view, const std::filesystem::path&) {
     throw Error(Failure::unavailable, "NIC verbs", built_without, mend);
 }
 

@@ -46,7 +46,9 @@ std::unique_ptr<VerbsDevice> open_verbs_device(std::string_view name);
 // takes queues. Of the picture of another machine only what its files say.
 Candidate probe_verbs(const std::filesystem::path& root);
 
-// Opens the device that the options ask for (nic/verbs/options.h), or the best one. Throws Error.
-std::unique_ptr<Nic> make_verbs_nic(std::string_view options);
+// Opens the device that the options ask for (nic/verbs/options.h), or the best one, of those that
+// /sys names; `root` stands in for "/" in tests. Throws Error.
+std::unique_ptr<Nic> make_verbs_nic(std::string_view options,
+                                    const std::filesystem::path& root = "/");
 
 } // namespace clearframe

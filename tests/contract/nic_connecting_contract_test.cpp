@@ -19,10 +19,7 @@ using testing::HasSubstr;
 class NicConnecting : public testing::TestWithParam<const char*> {
 protected:
     void SetUp() override {
-        std::string refusal;
-        nic_ = open_for_test(GetParam(), refusal);
-        if (!nic_)
-            GTEST_SKIP() << refusal;
+        nic_ = open_nic(GetParam());
         far_nic_ = open_nic(GetParam());
         listener_ = far_nic_->listen();
     }
@@ -201,13 +198,9 @@ TEST_P(NicConnecting, WhoListensAndDoesNotAnswerIsWaitedForNoLonger) {
 
 // What the verbs NIC promises of connecting is in coco_guest/connection_test.cpp: its regions are
 // the device's, not a connection's, and its errors name librdmacm.
-#ifndef CLEARFRAME_SOFT_ROCE
 INSTANTIATE_TEST_SUITE_P(Nics, NicConnecting,
                          testing::Values("emulated", "emulated:rate=200Gbps,latency=20us"),
                          [](const auto& test) { return "Nic" + std::to_string(test.index); });
-#else
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(NicConnecting);
-#endif
 
 } // namespace
 } // namespace clearframe::test

@@ -25,8 +25,13 @@ inline void PrintTo(const Setup& setup, std::ostream* out) {
     PrintTo(setup.joined, out);
 }
 
-// The NIC, or nothing and why this machine has none. Throws where it should have one.
-std::unique_ptr<Nic> open_for_test(const char* specification, std::string& refusal);
+// Of the NICs that a program of tests holds to the contract: each such program defines them, and
+// instantiates NicContract.
+//
+// Why this machine does not have it, or nothing. Throws where it should have it.
+std::string why_missing(const char* specification);
+// Opens it, each time anew. Throws Error.
+std::unique_ptr<Nic> open_for_test(const char* specification);
 
 class NicContract : public testing::TestWithParam<Setup> {
 protected:

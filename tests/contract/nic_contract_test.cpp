@@ -1,15 +1,10 @@
-// What every NIC promises, held against each that this machine has. Beside this file:
-// registering memory, and who is held to it.
+// What every NIC promises: registering memory.
 #include "contract/nic_contract.h"
 #include "core/error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
 #include <set>
 #include <string>
 
@@ -18,36 +13,12 @@ namespace clearframe::test {
 using testing::AnyOf;
 using testing::HasSubstr;
 
-std::unique_ptr<Nic> open_for_test(const char* specification, std::string& refusal) {
-#ifdef CLEARFRAME_SOFT_ROCE
-    if (!std::getenv("CLEARFRAME_GUEST")) {
-        refusal = "not in the guest: tests/coco_guest/run -- ctest … runs this";
-        return nullptr;
-    }
-    if (!std::filesystem::exists("/sys/class/infiniband/rxe0") &&
-        std::system(CLEARFRAME_SOFT_ROCE " >&2") != 0)
-        throw std::runtime_error("no soft-RoCE: " CLEARFRAME_SOFT_ROCE);
-#endif
-    const std::string_view whole = specification;
-    const auto name = whole.substr(0, whole.find(':'));
-    for (const Candidate& candidate : probe_nics()) {
-        if (candidate.name != name)
-            continue;
-        if (candidate.usable)
-            return open_nic(whole);
-        refusal = "NIC " + candidate.name + ": " + candidate.refusal;
-        return nullptr;
-    }
-    throw std::runtime_error("probe_nics() does not know " + std::string(name));
-}
-
 void NicContract::SetUp() {
-    std::string refusal;
-    nic_ = open_for_test(GetParam().nic, refusal);
-    if (!nic_)
-        GTEST_SKIP() << refusal;
+    if (const std::string reason = why_missing(GetParam().nic); !reason.empty())
+        GTEST_SKIP() << reason;
+    nic_ = open_for_test(GetParam().nic);
     if (GetParam().joined == Joined::listed)
-        far_nic_ = open_nic(GetParam().nic);
+        far_nic_ = open_for_test(GetParam().nic);
 }
 
 EndpointPair NicContract::connect_another(std::uint32_t in_flight) {
@@ -55,7 +26,7 @@ EndpointPair NicContract::connect_another(std::uint32_t in_flight) {
 }
 
 RegisteredBuffer NicContract::source_of_another_nic(std::size_t bytes) {
-    other_nic_ = open_nic(GetParam().nic);
+    other_nic_ = open_for_test(GetParam().nic);
     return buffers_.source(*other_nic_, bytes);
 }
 
@@ -152,23 +123,6 @@ TEST_P(NicContract, ThePlainTransferIsMeasured) {
     const MemoryRegion* const foreigners[] = {foreign.region.get()};
     EXPECT_THROW(nic_->plain_gbytes_per_s(foreigners, targets, 0), Error);
 }
-
-// In the guest, a NIC of its kernel.
-#ifdef CLEARFRAME_SOFT_ROCE
-INSTANTIATE_TEST_SUITE_P(Verbs, NicContract,
-                         testing::Values(Setup{"verbs:device=rxe0", Joined::within},
-                                         Setup{"verbs:device=rxe0,wait=poll", Joined::within},
-                                         Setup{"verbs:device=rxe0", Joined::listed}),
-                         [](const auto& test) { return "Nic" + std::to_string(test.index); });
-#else
-INSTANTIATE_TEST_SUITE_P(
-    Nics, NicContract,
-    testing::Values(Setup{"emulated", Joined::within},
-                    Setup{"emulated:rate=200Gbps,latency=20us", Joined::within},
-                    Setup{"emulated", Joined::listed},
-                    Setup{"emulated:rate=200Gbps,latency=20us", Joined::listed}),
-    [](const auto& test) { return "Nic" + std::to_string(test.index); });
-#endif
 
 } // namespace
 } // namespace clearframe::test

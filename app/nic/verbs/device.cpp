@@ -32,7 +32,8 @@ Context open_device(std::string_view name) {
     int count = 0;
     const DeviceList devices(ibv_get_device_list(&count));
     if (!devices)
-        throw_errno(errno, "listing RDMA devices", "modprobe ib_uverbs", Failure::unavailable);
+        throw_errno(errno, "listing RDMA devices: ibv_get_device_list", "modprobe ib_uverbs",
+                    Failure::unavailable);
     for (int i = 0; i < count; ++i) {
         ibv_device* const device = devices.get()[i];
         if (name != ibv_get_device_name(device))
@@ -40,7 +41,7 @@ Context open_device(std::string_view name) {
         Context context(ibv_open_device(device));
         if (!context) {
             const int error = errno;
-            throw_errno(error, fmt::format("opening RDMA device {}", name),
+            throw_errno(error, fmt::format("opening RDMA device {}: ibv_open_device", name),
                         error == EACCES || error == EPERM
                             ? "Run as root, or let everyone in by a udev rule, as package "
                               "rdma-core has it: KERNEL==\"uverbs*\", MODE=\"0666\""

@@ -322,7 +322,8 @@ std::size_t VerbsEndpoint::fetch() {
 
 // Whether a completion can be handed out.
 bool VerbsEndpoint::ready() {
-    while (first_send_ < next_send_ && send(first_send_).done && send(first_send_).silent)
+    while (first_send_ < next_send_ && send(first_send_).done && send(first_send_).silent &&
+           !sends_broken_)
         ++first_send_;
     return (first_send_ < next_send_ && send(first_send_).done) ||
            (first_receive_ < next_receive_ && receive(first_receive_).done);
@@ -343,14 +344,13 @@ std::size_t VerbsEndpoint::poll(std::span<Completion> completions) {
     return taken;
 }
 
-// After one that failed there is no success, though another queue pair may have had it by then.
+// After one that failed all is flushed, whatever another queue pair has made of it by then.
 Completion VerbsEndpoint::hand_out(Work& work, bool& broken) {
     work.done = false;
     Completion completion = work.completion;
-    if (completion.status != WcStatus::success)
-        broken = true;
-    else if (broken)
+    if (broken)
         completion.status = WcStatus::flushed;
+    broken = broken || completion.status != WcStatus::success;
     return completion;
 }
 

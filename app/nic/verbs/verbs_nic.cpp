@@ -283,9 +283,9 @@ Candidate probe_verbs(const std::filesystem::path& root) {
     return verbs;
 }
 
-std::unique_ptr<Nic> make_verbs_nic(std::string_view text) {
+std::unique_ptr<Nic> make_verbs_nic(std::string_view text, const std::filesystem::path& root) {
     const VerbsOptions options = parse_verbs_options(text);
-    const std::vector<RdmaDevice> devices = list_rdma_devices("/");
+    const std::vector<RdmaDevice> devices = list_rdma_devices(root);
     if (!options.device.empty())
         return std::make_unique<verbs::VerbsNic>(verbs::choose_device(devices, options.device),
                                                  options);
@@ -293,7 +293,7 @@ std::unique_ptr<Nic> make_verbs_nic(std::string_view text) {
     const RdmaDevice* const best = verbs::best_rdma_device(devices, reasons);
     if (!best)
         throw Error(Failure::unavailable, "NIC verbs: no RDMA device can be used", reasons,
-                    soft_roce_advice("/"));
+                    soft_roce_advice(root));
     return std::make_unique<verbs::VerbsNic>(*best, options);
 }
 

@@ -1,0 +1,56 @@
+// libibverbs, with one RDMA device that is this process's own: its calls can be made to fail, its
+// completions to lie. Linked before libibverbs, whose calls it takes the place of. Writes are done
+// when they are posted.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <infiniband/verbs.h>
+#include <string>
+#include <vector>
+
+namespace clearframe::fake {
+
+inline constexpr const char* device_name = "fake0";
+
+// What kind of device it is. Set before it is opened.
+struct Traits {
+    bool takes_dma_bufs = true; // ibv_reg_dmabuf_mr()
+    bool takes_mappings = true; // ibv_reg_mr()
+    // IBV_DEVICE_CC_DMA_BOUNCE: mappings are refused, and queues made anywhere but on a parent
+    // domain that lets them lie in shared memory.
+    bool bounces = false;
+    bool has_parent_domains = true; // of that kind
+    bool moderates = true;          // ibv_modify_cq()
+    bool allocates_dma_bufs = true; // ibv_alloc_buf(); otherwise ordinary memory
+    std::uint32_t max_message = 1u << 30;
+};
+
+// Everything about it that a test may say or ask. Thread-safe, but for `lie`, which is called by
+// whoever polls.
+class FakeVerbs {
+public:
+    // As it is in the beginning, with nothing open.
+    void reset(const Traits& traits = {});
+
+    // The call of that name fails so, from its `after`-th on: "ibv_reg_mr".
+    void fail(const std::string& call, int error, std::uint32_t after = 0);
+    bool has_failed() const; // since reset(), any
+
+    // May change what a poll hands out; gets as many as were asked for, of which the first `count`
+    // are filled, and returns what the poll is to.
+    using Lie = std::function<int(std::vector<ibv_wc>& completions, int count)>;
+    void lie(Lie lie);
+
+    // An event of the device: it has failed, its port has.
+    void raise(ibv_event_type event);
+
+    // Every call that has been made so far, in order of first use.
+    std::vector<std::string> calls() const;
+    // Contexts, domains, regions, channels, queues, queue pairs and buffers that are there now.
+    std::size_t objects() const;
+};
+FakeVerbs& verbs();
+
+} // namespace clearframe::fake
