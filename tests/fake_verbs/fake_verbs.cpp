@@ -1,5 +1,7 @@
 #include "fake_verbs/fake_verbs.h"
 
+#include "fake_verbs/state.h"
+
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -11,8 +13,6 @@
 #include <cstring>
 #include <deque>
 #include <map>
-#include <memory>
-#include <mutex>
 #include <utility>
 
 // The library declares them as macros and inline calls of these.
@@ -26,6 +26,46 @@ struct ibv_buf {
 };
 
 namespace clearframe::fake {
+
+int State::begin(const char* call) {
+    if (std::find(calls.begin(), calls.end(), call) == calls.end())
+        calls.push_back(call);
+    const auto found = failures.find(call);
+    if (found == failures.end())
+        return 0;
+    if (found->second.after > 0) {
+        --found->second.after;
+        return 0;
+    }
+    failed = true;
+    return found->second.error;
+}
+
+State& state() {
+    static State* const all = new State; // outlives whatever a test has in static storage
+    return *all;
+}
+
+int make_bell() { return ::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE); }
+
+void ring(int bell) {
+    const std::uint64_t once = 1;
+    [[maybe_unused]] const ssize_t written = ::write(bell, &once, sizeof once);
+}
+
+bool take_ring(int bell) {
+    std::uint64_t once = 0;
+    return ::read(bell, &once, sizeof once) == sizeof once;
+}
+
+ibv_device the_device() {
+    ibv_device device{};
+    device.node_type = IBV_NODE_CA;
+    device.transport_type = IBV_TRANSPORT_IB;
+    std::strcpy(device.name, device_name);
+    return device;
+}
+
 namespace {
 
 constexpr std::uint64_t cc_dma_bounce = std::uint64_t{1} << 41;
@@ -66,85 +106,16 @@ struct QueuePair {
     CompletionQueue& completions() { return *reinterpret_cast<CompletionQueue*>(base.send_cq); }
 };
 
-struct Failure {
-    int error;
-    std::uint32_t after;
-};
-
-struct State {
-    std::mutex mutex;
-    Traits traits;
-    std::map<std::string, Failure> failures;
-    FakeVerbs::Lie lie;
-    std::vector<std::string> calls;
-    std::size_t objects = 0;
-    bool failed = false;
-    std::deque<ibv_event_type> events;
-    std::vector<ibv_context*> contexts;
+// What the device has. Under the lock.
+struct Objects {
     std::map<std::uint32_t, MemoryRegion*> regions; // by key
     std::map<std::uint32_t, QueuePair*> queue_pairs;
     std::uint32_t next_key = 0x1000;
     std::uint32_t next_number = 0x11;
-
-    // The error that a call is to fail with, or 0.
-    int begin(const char* call) {
-        if (std::find(calls.begin(), calls.end(), call) == calls.end())
-            calls.push_back(call);
-        const auto found = failures.find(call);
-        if (found == failures.end())
-            return 0;
-        if (found->second.after > 0) {
-            --found->second.after;
-            return 0;
-        }
-        failed = true;
-        return found->second.error;
-    }
 };
-
-State& state() {
-    static State* const all = new State; // outlives whatever a test has in static storage
+Objects& objects() {
+    static Objects* const all = new Objects;
     return *all;
-}
-
-// A call that begins: locks, and tells whether it is to fail.
-class Call {
-public:
-    explicit Call(const char* name) : lock_(state().mutex), error_(state().begin(name)) {
-        errno = error_;
-    }
-    explicit operator bool() const { return error_ == 0; }
-    int error() const { return error_; }
-    // Fails for a reason of the device's own.
-    int fail(int error) {
-        errno = error;
-        return error;
-    }
-
-private:
-    std::lock_guard<std::mutex> lock_;
-    int error_;
-};
-
-void ring(int fd) {
-    const std::uint64_t once = 1;
-    [[maybe_unused]] const ssize_t written = ::write(fd, &once, sizeof once);
-}
-
-bool take_ring(int fd) {
-    std::uint64_t once = 0;
-    return ::read(fd, &once, sizeof once) == sizeof once;
-}
-
-template <typename Object, typename Base>
-Object* whole(Base* base) {
-    return reinterpret_cast<Object*>(base); // its first member
-}
-
-template <typename Object>
-void destroy(Object* object) {
-    delete object;
-    --state().objects;
 }
 
 // Queues. ----------------------------------------------------------------------------------------
@@ -176,8 +147,8 @@ void break_pair(QueuePair& pair) {
 }
 
 const MemoryRegion* find_region(std::uint32_t key, std::uint64_t address, std::uint64_t length) {
-    const auto found = state().regions.find(key);
-    if (found == state().regions.end())
+    const auto found = objects().regions.find(key);
+    if (found == objects().regions.end())
         return nullptr;
     const MemoryRegion& region = *found->second;
     return address >= region.address && length <= region.base.length &&
@@ -188,8 +159,8 @@ const MemoryRegion* find_region(std::uint32_t key, std::uint64_t address, std::u
 
 // Does a write, both sides of it; returns how it ended.
 ibv_wc_status carry_out(QueuePair& from, const ibv_send_wr& request) {
-    const auto peer = state().queue_pairs.find(from.peer);
-    if (peer == state().queue_pairs.end() || peer->second->base.state == IBV_QPS_ERR ||
+    const auto peer = objects().queue_pairs.find(from.peer);
+    if (peer == objects().queue_pairs.end() || peer->second->base.state == IBV_QPS_ERR ||
         peer->second->base.state == IBV_QPS_RESET)
         return IBV_WC_RETRY_EXC_ERR;
     QueuePair& to = *peer->second;
@@ -307,10 +278,9 @@ int query_port(ibv_context*, std::uint8_t, ibv_port_attr* attributes, std::size_
 }
 
 ibv_pd* new_domain(ibv_context* context, bool shared) {
-    auto* const domain = new Domain;
+    auto* const domain = create<Domain>();
     domain->base.context = context;
     domain->shared = shared;
-    ++state().objects;
     return &domain->base;
 }
 
@@ -324,10 +294,9 @@ ibv_pd* alloc_parent_domain(ibv_context* context, ibv_parent_domain_init_attr* a
 }
 
 CompletionQueue* new_queue(ibv_context* context, ibv_comp_channel* channel) {
-    auto* const queue = new CompletionQueue;
+    auto* const queue = create<CompletionQueue>();
     queue->base.context = context;
     queue->base.channel = channel;
-    ++state().objects;
     return queue;
 }
 
@@ -354,27 +323,18 @@ struct DeviceFile {
     ibv_device device{};
 };
 
-ibv_device the_device() {
-    ibv_device device{};
-    device.node_type = IBV_NODE_CA;
-    device.transport_type = IBV_TRANSPORT_IB;
-    std::strcpy(device.name, device_name);
-    return device;
-}
-
 MemoryRegion* new_region(ibv_pd* domain, std::byte* bytes, std::size_t length,
                          std::uint64_t address, int access) {
-    auto* const region = new MemoryRegion;
+    auto* const region = create<MemoryRegion>();
     region->base.context = domain->context;
     region->base.pd = domain;
     region->base.addr = bytes;
     region->base.length = length;
-    region->base.lkey = region->base.rkey = state().next_key++;
+    region->base.lkey = region->base.rkey = objects().next_key++;
     region->address = address;
     region->bytes = bytes;
     region->writable = (access & IBV_ACCESS_REMOTE_WRITE) != 0;
-    state().regions[region->base.lkey] = region;
-    ++state().objects;
+    objects().regions[region->base.lkey] = region;
     return region;
 }
 
@@ -387,6 +347,7 @@ void FakeVerbs::reset(const Traits& traits) {
     state().traits = traits;
     state().failures.clear();
     state().lie = nullptr;
+    state().tamper = nullptr;
     state().calls.clear();
     state().failed = false;
     state().events.clear();
@@ -405,6 +366,11 @@ bool FakeVerbs::has_failed() const {
 void FakeVerbs::lie(Lie lie) {
     const std::lock_guard lock(state().mutex);
     state().lie = std::move(lie);
+}
+
+void FakeVerbs::tamper(Tamper tamper) {
+    const std::lock_guard lock(state().mutex);
+    state().tamper = std::move(tamper);
 }
 
 void FakeVerbs::raise(ibv_event_type event) {
@@ -458,7 +424,7 @@ ibv_context* ibv_open_device(ibv_device* device) {
     const Call call("ibv_open_device");
     if (!call)
         return nullptr;
-    auto* const opened = new DeviceFile;
+    auto* const opened = create<DeviceFile>();
     opened->device = *device; // the list may go
     verbs_context& extended = opened->extended;
     extended.sz = sizeof extended;
@@ -470,13 +436,12 @@ ibv_context* ibv_open_device(ibv_device* device) {
     ibv_context& context = extended.context;
     context.device = &opened->device;
     context.abi_compat = __VERBS_ABI_IS_EXTENDED;
-    context.async_fd = ::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+    context.async_fd = make_bell();
     context.ops.poll_cq = poll_cq;
     context.ops.req_notify_cq = req_notify_cq;
     context.ops.post_send = post_send;
     context.ops.post_recv = post_recv;
     state().contexts.push_back(&context);
-    ++state().objects;
     return &context;
 }
 
@@ -561,7 +526,7 @@ ibv_mr* ibv_reg_dmabuf_mr(ibv_pd* domain, std::uint64_t offset, std::size_t leng
 int ibv_dereg_mr(ibv_mr* base) {
     const Call call("ibv_dereg_mr");
     auto* const region = whole<MemoryRegion>(base);
-    state().regions.erase(base->lkey);
+    objects().regions.erase(base->lkey);
     if (region->mapped)
         ::munmap(region->bytes, base->length);
     destroy(region);
@@ -572,10 +537,9 @@ ibv_comp_channel* ibv_create_comp_channel(ibv_context* context) {
     const Call call("ibv_create_comp_channel");
     if (!call)
         return nullptr;
-    auto* const channel = new Channel;
+    auto* const channel = create<Channel>();
     channel->base.context = context;
-    channel->base.fd = ::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
-    ++state().objects;
+    channel->base.fd = make_bell();
     return &channel->base;
 }
 
@@ -620,15 +584,14 @@ ibv_qp* ibv_create_qp(ibv_pd* domain, ibv_qp_init_attr* attributes) {
         return nullptr;
     if (state().traits.bounces && !whole<Domain>(domain)->shared)
         return call.fail(EOPNOTSUPP), nullptr;
-    auto* const pair = new QueuePair;
+    auto* const pair = create<QueuePair>();
     pair->base.context = domain->context;
     pair->base.pd = domain;
     pair->base.send_cq = attributes->send_cq;
     pair->base.recv_cq = attributes->recv_cq;
-    pair->base.qp_num = state().next_number++;
+    pair->base.qp_num = objects().next_number++;
     pair->base.qp_type = attributes->qp_type;
-    state().queue_pairs[pair->base.qp_num] = pair;
-    ++state().objects;
+    objects().queue_pairs[pair->base.qp_num] = pair;
     return &pair->base;
 }
 
@@ -647,7 +610,7 @@ int ibv_modify_qp(ibv_qp* base, ibv_qp_attr* attributes, int mask) {
 
 int ibv_destroy_qp(ibv_qp* base) {
     const Call call("ibv_destroy_qp");
-    state().queue_pairs.erase(base->qp_num);
+    objects().queue_pairs.erase(base->qp_num);
     destroy(whole<QueuePair>(base));
     return 0;
 }
@@ -674,8 +637,8 @@ void* ibv_alloc_buf(ibv_pd*, std::size_t size, ibv_buf** buffer) {
     void* const address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
                                  fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, fd, 0);
     std::memset(address, 0xee, size); // it promises nothing of what is in it
-    *buffer = new ibv_buf{address, size, fd};
-    ++state().objects;
+    *buffer = create<ibv_buf>();
+    **buffer = {address, size, fd};
     return address;
 }
 

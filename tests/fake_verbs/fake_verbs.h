@@ -1,12 +1,13 @@
-// libibverbs, with one RDMA device that is this process's own: its calls can be made to fail, its
-// completions to lie. Linked before libibverbs, whose calls it takes the place of. Writes are done
-// when they are posted.
+// libibverbs and librdmacm, with one RDMA device that is this process's own: its calls can be made
+// to fail, its completions to lie. Linked before those libraries, whose calls it takes the place
+// of. Writes are done when they are posted; connections reach the process itself.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <infiniband/verbs.h>
+#include <rdma/rdma_cma.h>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,8 @@ struct Traits {
     std::uint32_t max_message = 1u << 30;
 };
 
-// Everything about it that a test may say or ask. Thread-safe, but for `lie`, which is called by
-// whoever polls.
+// Everything about it that a test may say or ask. Thread-safe, but for `lie` and `tamper`,
+// which are called by whoever polls, and call nothing here.
 class FakeVerbs {
 public:
     // As it is in the beginning, with nothing open.
@@ -43,12 +44,16 @@ public:
     using Lie = std::function<int(std::vector<ibv_wc>& completions, int count)>;
     void lie(Lie lie);
 
+    // May change an event of librdmacm, and what comes with it, when it is taken.
+    using Tamper = std::function<void(rdma_cm_event& event, std::vector<std::byte>& data)>;
+    void tamper(Tamper tamper);
+
     // An event of the device: it has failed, its port has.
     void raise(ibv_event_type event);
 
     // Every call that has been made so far, in order of first use.
     std::vector<std::string> calls() const;
-    // Contexts, domains, regions, channels, queues, queue pairs and buffers that are there now.
+    // All that has been created and not been destroyed, of both libraries.
     std::size_t objects() const;
 };
 FakeVerbs& verbs();

@@ -18,7 +18,9 @@ std::unique_ptr<Nic> open_for_test(const char* specification) {
 INSTANTIATE_TEST_SUITE_P(FakeVerbs, NicContract,
                          ::testing::Values(Setup{"device=fake0", Joined::within},
                                            Setup{"wait=poll", Joined::within},
-                                           Setup{"qps=3", Joined::within}),
+                                           Setup{"qps=3", Joined::within},
+                                           Setup{"device=fake0", Joined::listed},
+                                           Setup{"wait=poll,qps=3", Joined::listed}),
                          [](const auto& test) { return "Nic" + std::to_string(test.index); });
 
 } // namespace clearframe::test
