@@ -31,7 +31,7 @@ struct Parts {
     std::unique_ptr<Nic> nic; // which may be what the heap takes its memory from
     std::unique_ptr<Heap> shared_heap;
     std::unique_ptr<Heap> private_heap;
-    std::unique_ptr<Gpu> gpu; // null: none
+    std::unique_ptr<Gpu> gpu;    // null: none
     std::vector<Part> described; // heap, gpu, nic
 };
 
