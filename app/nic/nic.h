@@ -88,6 +88,9 @@ struct WriteRequest {
     std::uint32_t rkey = 0;
     bool signaled = true; // false: no completion unless it fails
     std::optional<std::uint32_t> immediate;
+    // Belongs to no message: a NIC of several queue pairs takes any of them. No immediate,
+    // signaled.
+    bool spread = false;
 };
 
 struct EndpointLimits {

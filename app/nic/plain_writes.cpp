@@ -52,6 +52,7 @@ private:
             std::min<std::uint64_t>({from.length(), to.length, endpoint_.limits().max_message}));
         request.remote_address = to.address;
         request.rkey = to.rkey;
+        request.spread = true;
         if (endpoint_.post({&request, 1}) != 1)
             fail("its send queue is full", {});
         lengths_[posted_ % in_flight] = request.length;

@@ -1,5 +1,6 @@
 // The device: how memory is registered, what a confidential guest asks of it, what befalls it.
 #include "fake_verbs/machine.h"
+#include "nic/plain_writes.h"
 
 #include <gmock/gmock.h>
 
@@ -170,6 +171,38 @@ TEST_F(Devices, EventsThatDoNotEndItAreNoFailure) {
     ends.receiver->post_receives(1);
     post_one(*ends.sender, message(1, 1));
     EXPECT_EQ(reap_one(*ends.receiver).immediate, 1u);
+}
+
+// Several queue pairs. ---------------------------------------------------------------------------
+
+// The limit is that of all of them, and the messages after it are in order as before.
+TEST_F(Devices, ThePlainTransferTakesAllQueuePairs) {
+    const auto nic = machine_.open("qps=4");
+    const auto source = buffers_.source(*nic, 4096);
+    const auto target = buffers_.target(*nic, 4096);
+    const MemoryRegion* const from[] = {source.region.get()};
+    const RemoteRange to[] = {
+        {target.region->address(), target.region->length(), target.region->rkey()}};
+    const EndpointPair ends = nic->connect_within(16);
+    std::uint32_t sent = 0;
+    for (int round = 0; round < 3; ++round) {
+        plain_writes(*ends.sender, from, to, 0); // one write
+        ends.receiver->post_receives(7);
+        for (int i = 0; i < 7; ++i)
+            post_one(*ends.sender, message(sent, sent + static_cast<std::uint32_t>(i)));
+        for (const Completion& completion : test::reap(*ends.receiver, 7))
+            EXPECT_EQ(completion.immediate, sent++);
+        test::reap(*ends.sender, 7);
+    }
+    const std::size_t messages = 21;
+    plain_writes(*ends.sender, from, to, 100'000);
+    const std::vector<std::size_t> writes = verbs().writes();
+    ASSERT_EQ(writes.size(), 8u); // the sender's four first
+    EXPECT_GT(writes[0], messages / 4 + 1);
+    for (std::size_t i = 0; i < 4; ++i)
+        EXPECT_NEAR(static_cast<double>(writes[i]), static_cast<double>(writes[0]), 2);
+    for (std::size_t i = 4; i < 8; ++i)
+        EXPECT_EQ(writes[i], 0u);
 }
 
 // What it cannot do. -----------------------------------------------------------------------------

@@ -102,6 +102,7 @@ struct QueuePair {
     ibv_qp base{};
     std::uint32_t peer = 0;
     std::deque<std::uint64_t> receives; // wr_id
+    std::size_t writes = 0;
 
     CompletionQueue& completions() { return *reinterpret_cast<CompletionQueue*>(base.send_cq); }
 };
@@ -113,7 +114,7 @@ struct Objects {
     std::uint32_t next_key = 0x1000;
     std::uint32_t next_number = 0x11;
 };
-Objects& objects() {
+Objects& made() {
     static Objects* const all = new Objects;
     return *all;
 }
@@ -147,8 +148,8 @@ void break_pair(QueuePair& pair) {
 }
 
 const MemoryRegion* find_region(std::uint32_t key, std::uint64_t address, std::uint64_t length) {
-    const auto found = objects().regions.find(key);
-    if (found == objects().regions.end())
+    const auto found = made().regions.find(key);
+    if (found == made().regions.end())
         return nullptr;
     const MemoryRegion& region = *found->second;
     return address >= region.address && length <= region.base.length &&
@@ -159,8 +160,8 @@ const MemoryRegion* find_region(std::uint32_t key, std::uint64_t address, std::u
 
 // Does a write, both sides of it; returns how it ended.
 ibv_wc_status carry_out(QueuePair& from, const ibv_send_wr& request) {
-    const auto peer = objects().queue_pairs.find(from.peer);
-    if (peer == objects().queue_pairs.end() || peer->second->base.state == IBV_QPS_ERR ||
+    const auto peer = made().queue_pairs.find(from.peer);
+    if (peer == made().queue_pairs.end() || peer->second->base.state == IBV_QPS_ERR ||
         peer->second->base.state == IBV_QPS_RESET)
         return IBV_WC_RETRY_EXC_ERR;
     QueuePair& to = *peer->second;
@@ -203,6 +204,7 @@ int post_send(ibv_qp* base, ibv_send_wr* request, ibv_send_wr** refused) {
             *refused = request;
             return call.error();
         } else {
+            ++pair.writes;
             ibv_wc_status status = IBV_WC_WR_FLUSH_ERR;
             if (pair.base.state != IBV_QPS_ERR) {
                 status = carry_out(pair, *request);
@@ -330,11 +332,11 @@ MemoryRegion* new_region(ibv_pd* domain, std::byte* bytes, std::size_t length,
     region->base.pd = domain;
     region->base.addr = bytes;
     region->base.length = length;
-    region->base.lkey = region->base.rkey = objects().next_key++;
+    region->base.lkey = region->base.rkey = made().next_key++;
     region->address = address;
     region->bytes = bytes;
     region->writable = (access & IBV_ACCESS_REMOTE_WRITE) != 0;
-    objects().regions[region->base.lkey] = region;
+    made().regions[region->base.lkey] = region;
     return region;
 }
 
@@ -383,6 +385,14 @@ void FakeVerbs::raise(ibv_event_type event) {
 std::vector<std::string> FakeVerbs::calls() const {
     const std::lock_guard lock(state().mutex);
     return state().calls;
+}
+
+std::vector<std::size_t> FakeVerbs::writes() const {
+    const std::lock_guard lock(state().mutex);
+    std::vector<std::size_t> all;
+    for (const auto& [number, pair] : made().queue_pairs)
+        all.push_back(pair->writes);
+    return all;
 }
 
 std::size_t FakeVerbs::objects() const {
@@ -526,7 +536,7 @@ ibv_mr* ibv_reg_dmabuf_mr(ibv_pd* domain, std::uint64_t offset, std::size_t leng
 int ibv_dereg_mr(ibv_mr* base) {
     const Call call("ibv_dereg_mr");
     auto* const region = whole<MemoryRegion>(base);
-    objects().regions.erase(base->lkey);
+    made().regions.erase(base->lkey);
     if (region->mapped)
         ::munmap(region->bytes, base->length);
     destroy(region);
@@ -589,9 +599,9 @@ ibv_qp* ibv_create_qp(ibv_pd* domain, ibv_qp_init_attr* attributes) {
     pair->base.pd = domain;
     pair->base.send_cq = attributes->send_cq;
     pair->base.recv_cq = attributes->recv_cq;
-    pair->base.qp_num = objects().next_number++;
+    pair->base.qp_num = made().next_number++;
     pair->base.qp_type = attributes->qp_type;
-    objects().queue_pairs[pair->base.qp_num] = pair;
+    made().queue_pairs[pair->base.qp_num] = pair;
     return &pair->base;
 }
 
@@ -610,7 +620,7 @@ int ibv_modify_qp(ibv_qp* base, ibv_qp_attr* attributes, int mask) {
 
 int ibv_destroy_qp(ibv_qp* base) {
     const Call call("ibv_destroy_qp");
-    objects().queue_pairs.erase(base->qp_num);
+    made().queue_pairs.erase(base->qp_num);
     destroy(whole<QueuePair>(base));
     return 0;
 }

@@ -53,6 +53,8 @@ public:
 
     // Every call that has been made so far, in order of first use.
     std::vector<std::string> calls() const;
+    // How many writes each queue pair was given that is there now.
+    std::vector<std::size_t> writes() const;
     // All that has been created and not been destroyed, of both libraries.
     std::size_t objects() const;
 };

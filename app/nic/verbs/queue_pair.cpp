@@ -262,16 +262,20 @@ std::size_t VerbsEndpoint::do_post(std::span<const WriteRequest> requests) {
 // Of several queue pairs one takes what belongs together.
 std::size_t VerbsEndpoint::post_chain(std::span<const WriteRequest> requests) {
     const bool several = lanes_.size() > 1;
+    std::uint32_t& lane = requests.front().spread ? spread_lane_ : lane_;
     std::size_t length = 0;
-    for (bool ended = false; length < requests.size() && !(several && ended); ++length) {
+    bool ended = false;
+    for (; length < requests.size() && !(several && ended); ++length) {
         const WriteRequest& request = requests[length];
+        if (request.spread != requests.front().spread)
+            break;
         const std::uint64_t number = next_send_ + length;
-        ended = request.immediate.has_value();
+        ended = request.immediate.has_value() || request.spread;
         // Each lane has to tell how far it is: nobody asks the one in particular.
         const bool told = request.signaled || (several && ended);
         Work& place = send(number);
         place.wr_id = request.wr_id;
-        place.lane = lane_;
+        place.lane = lane;
         place.signaled = request.signaled;
         place.told = told;
         place.done = false;
@@ -295,14 +299,14 @@ std::size_t VerbsEndpoint::post_chain(std::span<const WriteRequest> requests) {
     }
     ibv_send_wr* refused = nullptr;
     if (const int error =
-            ibv_post_send(lanes_[lane_].queue_pair.get(), requests_.data(), &refused)) {
+            ibv_post_send(lanes_[lane].queue_pair.get(), requests_.data(), &refused)) {
         // Those before the refused one are under way, and take their places.
         next_send_ += refused ? static_cast<std::uint64_t>(refused - requests_.data()) : 0;
         throw_errno(error, "NIC verbs: ibv_post_send");
     }
     next_send_ += length;
-    if (several && requests[length - 1].immediate)
-        lane_ = (lane_ + 1) % static_cast<std::uint32_t>(lanes_.size());
+    if (several && ended)
+        lane = (lane + 1) % static_cast<std::uint32_t>(lanes_.size());
     return length;
 }
 

@@ -2,6 +2,7 @@
 //
 // One queue pair, or several (qps=), which share the writes: those up to one with an immediate,
 // that included, go over one queue pair in order, those after it over the next, round and round.
+// Writes that are to be spread take turns of their own, which the peer need not know.
 // Both ends count alike, so that completions are handed out in the order of posting whatever
 // overtook what. What is written by different queue pairs is in no order.
 #pragma once
@@ -98,7 +99,8 @@ private:
     std::vector<Work> sends_;
     std::uint64_t first_send_ = 0; // not yet handed out
     std::uint64_t next_send_ = 0;
-    std::uint32_t lane_ = 0; // that the next write takes
+    std::uint32_t lane_ = 0;        // that the next write takes
+    std::uint32_t spread_lane_ = 0; // that the next one takes which is to be spread
     std::vector<Work> receives_;
     std::uint64_t first_receive_ = 0; // not yet handed out
     std::uint64_t next_receive_ = 0;
