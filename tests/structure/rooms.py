@@ -18,14 +18,14 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 
 
 def rooms_of(cmake):
-    """What each room may include, by the lines `clearframe_room(NAME [USES …] [LIBRARIES …])`."""
+    """What each room may include, by the lines `clearframe_room(NAME [USES …] [LIBRARIES …] [SLOW …])`."""
     text = re.sub(r"#.*", "", cmake)
     rooms = {}
     for words in re.findall(r"^\s*clearframe_room\(([^)]*)\)", text, re.MULTILINE):
         name, *rest = words.split()
         keyword, allowed = None, {name}
         for word in rest:
-            if word in ("USES", "LIBRARIES"):
+            if word in ("USES", "LIBRARIES", "SLOW"):
                 keyword = word
             elif keyword == "USES":
                 allowed.add(word)
