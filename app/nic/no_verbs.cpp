@@ -3,6 +3,8 @@
 #include "nic/rdma_devices.h"
 #include "nic/verbs.h"
 
+#include <fmt/format.h>
+
 namespace clearframe {
 
 VerbsLibrary verbs_library() { return {}; }
@@ -22,7 +24,7 @@ std::unique_ptr<VerbsDevice> open_verbs_device(std::string_view) {
 Candidate probe_verbs(const std::filesystem::path&) {
     Candidate verbs = verbs_candidate();
     verbs.mend = mend;
-    verbs.refusal = std::string(built_without) + ". " + mend;
+    verbs.refusal = fmt::format("{}. {}", built_without, mend);
     return verbs;
 }
 
