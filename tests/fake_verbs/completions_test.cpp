@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace clearframe::fake {
 namespace {
@@ -54,6 +55,13 @@ protected:
     std::unique_ptr<Nic> nic_;
     EndpointPair ends_;
 };
+
+// Writes what is no value of the enumeration.
+template <typename Enumeration>
+void put(Enumeration& field, std::uint32_t number) {
+    static_assert(sizeof field == sizeof number);
+    std::memcpy(&field, &number, sizeof number);
+}
 
 // A lie about each completion of a kind.
 template <typename Change>
@@ -128,6 +136,9 @@ TEST_F(Completions, OfReceivesOfAnotherKind) {
     EXPECT_THAT(told(about(received, [](ibv_wc& one) { one.opcode = IBV_WC_RECV; })),
                 HasSubstr("something else than a write with immediate (opcode 128)"));
     connect("");
+    EXPECT_THAT(told(about(received, [](ibv_wc& one) { put(one.opcode, 0x7777); })),
+                HasSubstr("something else than a write with immediate (opcode 30583)"));
+    connect("");
     EXPECT_THAT(told(about(received, [](ibv_wc& one) { one.wc_flags = 0; })),
                 HasSubstr("something else than a write with immediate"));
 }
@@ -147,7 +158,7 @@ TEST_F(Completions, FewerThanNone) {
 TEST_F(Completions, OfAnUnknownStatusAreFailures) {
     ends_.receiver->post_receives(1);
     post_one(*ends_.sender, message(1, 1));
-    verbs().lie(about(write, [](ibv_wc& one) { one.status = static_cast<ibv_wc_status>(999); }));
+    verbs().lie(about(write, [](ibv_wc& one) { put(one.status, 999); }));
     EXPECT_EQ(reap_one(*ends_.sender).status, WcStatus::general_error);
 }
 
@@ -159,7 +170,7 @@ TEST_F(Completions, OfFailedReceivesNothingElseIsBelieved) {
         one.status = IBV_WC_LOC_LEN_ERR;
         one.byte_len = 0xffffffff;
         one.imm_data = 0xffffffff;
-        one.opcode = static_cast<ibv_wc_opcode>(0x7777);
+        put(one.opcode, 0x7777);
     }));
     const Completion failed = reap_one(*ends_.receiver);
     EXPECT_EQ(failed.status, WcStatus::local_length_error);

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
+#include <cstring>
 #include <limits>
 #include <mutex>
 #include <utility>
@@ -38,8 +39,21 @@ void modify(ibv_qp* queue_pair, ibv_qp_attr attributes, int mask) {
                                        static_cast<int>(attributes.qp_state)));
 }
 
+// What a device has written where libibverbs has an enumeration: it may be none of its values,
+// which must not be read as one.
+template <typename Enumeration>
+std::uint32_t number_in(const Enumeration& field) {
+    std::uint32_t number = 0;
+    static_assert(sizeof number == sizeof field);
+    std::memcpy(&number, &field, sizeof number);
+    return number;
+}
+
+bool succeeded(const ibv_wc& work) { return number_in(work.status) == IBV_WC_SUCCESS; }
+
 // Those of enum ibv_wc_status that Completion knows have the same values.
-WcStatus status_of(ibv_wc_status status) {
+WcStatus status_of(const ibv_wc& work) {
+    const std::uint32_t status = number_in(work.status);
     switch (status) {
     case IBV_WC_SUCCESS:
     case IBV_WC_LOC_LEN_ERR:
@@ -367,7 +381,7 @@ std::uint32_t VerbsEndpoint::lane_of(const ibv_wc& work) const {
 
 // Holds what the device says against what was posted: it is believed in nothing else.
 void VerbsEndpoint::take(const ibv_wc& work) {
-    if (work.status != IBV_WC_SUCCESS && !std::exchange(failed_, true)) {
+    if (!succeeded(work) && !std::exchange(failed_, true)) {
         take_device_events(); // the reason behind it, if that is the whole device's
         if (lanes_.size() > 1)
             hang_up(); // the others do not know
@@ -385,14 +399,15 @@ void VerbsEndpoint::take_receive(const ibv_wc& work, std::uint32_t lane) {
     lanes_[lane].next_receive += lanes_.size();
     Work& place = receive(number);
     place.done = true;
-    place.completion = {.status = status_of(work.status),
+    place.completion = {.status = status_of(work),
                         .opcode = WcOpcode::receive_with_immediate,
                         .vendor_error = work.vendor_err};
-    if (work.status != IBV_WC_SUCCESS)
+    if (!succeeded(work))
         return;
-    if (work.opcode != IBV_WC_RECV_RDMA_WITH_IMM || !(work.wc_flags & IBV_WC_WITH_IMM))
+    const std::uint32_t opcode = number_in(work.opcode);
+    if (opcode != IBV_WC_RECV_RDMA_WITH_IMM || !(work.wc_flags & IBV_WC_WITH_IMM))
         distrust(fmt::format("the peer sent something else than a write with immediate (opcode {})",
-                             static_cast<int>(work.opcode)));
+                             opcode));
     place.completion.vendor_error = 0;
     place.completion.byte_len = work.byte_len;
     place.completion.immediate = ntohl(work.imm_data);
@@ -414,13 +429,13 @@ void VerbsEndpoint::take_send(const ibv_wc& work, std::uint32_t lane) {
         place.done = place.silent = true;
     }
     Work& place = send(number);
-    const bool failed = work.status != IBV_WC_SUCCESS;
+    const bool failed = !succeeded(work);
     if (!failed && !place.told)
         distrust("a completion that was not asked for");
     place.done = true;
     place.silent = !failed && !place.signaled;
     place.completion = {.wr_id = place.wr_id,
-                        .status = status_of(work.status),
+                        .status = status_of(work),
                         .opcode = WcOpcode::rdma_write,
                         .vendor_error = failed ? work.vendor_err : 0};
     lanes_[lane].sends_done = number + 1;
