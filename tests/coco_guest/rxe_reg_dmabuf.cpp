@@ -18,15 +18,17 @@ struct verbs_mr {
     void* reserved[6]; // later versions may have more
 };
 
+// What a driver adds came to it later (it is in rdma-core 65); earlier ones do not look at it.
 int ibv_cmd_reg_dmabuf_mr(ibv_pd* pd, std::uint64_t offset, std::size_t length, std::uint64_t iova,
-                          int fd, int access, verbs_mr* region);
+                          int fd, int access, verbs_mr* region, void* of_the_driver);
 
 ibv_mr* ibv_reg_dmabuf_mr(ibv_pd* pd, std::uint64_t offset, std::size_t length, std::uint64_t iova,
                           int fd, int access) {
     auto* region = static_cast<verbs_mr*>(std::calloc(1, sizeof(verbs_mr)));
     if (!region)
         return nullptr;
-    if (const int error = ibv_cmd_reg_dmabuf_mr(pd, offset, length, iova, fd, access, region)) {
+    if (const int error =
+            ibv_cmd_reg_dmabuf_mr(pd, offset, length, iova, fd, access, region, nullptr)) {
         std::free(region);
         errno = error;
         return nullptr;
