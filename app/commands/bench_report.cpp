@@ -59,9 +59,8 @@ void report_table(Terminal& out, const SceneRecord& scene) {
                         Style::dim));
     for (const PathRecord& path : scene.paths)
         out.line(fmt::format(
-            row, path.path, fmt::format("{:.2f}", path.mean_gbytes_per_s),
-            fmt::format("{:.2f}", path.min_gbytes_per_s),
-            fmt::format("{:.2f}", path.p5_gbytes_per_s), fmt::format("{:.1f}", path.frames_per_s),
+            row, path.path, rate_text(path.mean_gbytes_per_s), rate_text(path.min_gbytes_per_s),
+            rate_text(path.p5_gbytes_per_s), fmt::format("{:.1f}", path.frames_per_s),
             latency_text(path, path.latency_us.p50), latency_text(path, path.latency_us.p99),
             latency_text(path, path.latency_us.p99_9), fmt::format("{:.2f}", path.cpu_ms_per_gbyte),
             path.cpu_copied_bytes == 0 ? "0" : bytes_text(path.cpu_copied_bytes), path.frames));
@@ -136,9 +135,10 @@ void report_results(Terminal& out, const RunRecord& record) {
     }
     out.line("");
     if (record.limits.dma_gbytes_per_s > 0)
-        out.line(fmt::format("limits measured beside it: the NIC's plain transfer {:.2f} GB/s, the "
-                             "CPU's plain copy {:.2f} GB/s ({})",
-                             record.limits.dma_gbytes_per_s, record.limits.copy_gbytes_per_s,
+        out.line(fmt::format("limits measured beside it: the NIC's plain transfer {} GB/s, the "
+                             "CPU's plain copy {} GB/s ({})",
+                             rate_text(record.limits.dma_gbytes_per_s),
+                             rate_text(record.limits.copy_gbytes_per_s),
                              record.limits.copy_method));
     if (record.latency == LatencyOf::round_trip)
         out.line("latency: from a frame's beginning to the receiver's credit, a round trip");

@@ -1,5 +1,7 @@
 #include "commands/bench_run.h"
 
+#include "core/units.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -98,7 +100,7 @@ void BenchRun::set_progress(const SceneRun& scene, double done) {
                       .text = fmt::format("{}:", scene_name(scene.scene))};
     for (const PathRun& path : scene.paths) {
         const double rate = path.received->throughput.total().gbytes_per_s();
-        progress.text += rate > 0 ? fmt::format(" {} {:.2f} GB/s", path.type->name, rate)
+        progress.text += rate > 0 ? fmt::format(" {} {} GB/s", path.type->name, rate_text(rate))
                                   : fmt::format(" {} …", path.type->name);
     }
     const std::lock_guard lock(mutex_);

@@ -255,9 +255,9 @@ private:
     void show_progress(const RemoteReceiver& receiver) {
         std::string text = receiver.sender();
         for (const auto& path : receiver.received())
-            text += fmt::format("  {}: {} {:.2f} GB/s", scene_name(path->scene),
+            text += fmt::format("  {}: {} {} GB/s", scene_name(path->scene),
                                 receiver.hello().paths[path->path],
-                                path->meter.throughput.total().gbytes_per_s());
+                                rate_text(path->meter.throughput.total().gbytes_per_s()));
         err_.progress(text);
     }
 

@@ -27,4 +27,9 @@ std::string duration_text(double nanoseconds) {
     return fmt::format("{:.2f} s", nanoseconds / 1e9);
 }
 
+std::string rate_text(double gbytes_per_s) {
+    return gbytes_per_s > 0 && gbytes_per_s < 0.0995 ? fmt::format("{:.2g}", gbytes_per_s)
+                                                     : fmt::format("{:.2f}", gbytes_per_s);
+}
+
 } // namespace clearframe

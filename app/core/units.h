@@ -21,4 +21,8 @@ std::string bytes_text(std::uint64_t bytes);
 // "850 ns", "12.3 us", "0.66 ms" … of nanoseconds.
 std::string duration_text(double nanoseconds);
 
+// "15.02", "0.10", and where that would be of no use "0.0029": GB/s, in at most 7 characters as far
+// as machines go.
+std::string rate_text(double gbytes_per_s);
+
 } // namespace clearframe

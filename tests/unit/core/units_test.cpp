@@ -23,5 +23,15 @@ TEST(Units, DurationsAsTheyAreRead) {
     EXPECT_EQ(duration_text(2.5e9), "2.50 s");
 }
 
+// An emulated NIC of a test guest moves some MB in a second.
+TEST(Units, RatesThatAreSmallAreNotNothing) {
+    EXPECT_EQ(rate_text(0), "0.00");
+    EXPECT_EQ(rate_text(15.023), "15.02");
+    EXPECT_EQ(rate_text(0.0996), "0.10");
+    EXPECT_EQ(rate_text(0.0994), "0.099");
+    EXPECT_EQ(rate_text(0.00287), "0.0029");
+    EXPECT_EQ(rate_text(0.0000029), "2.9e-06");
+}
+
 } // namespace
 } // namespace clearframe
