@@ -95,7 +95,7 @@ class Guest:
             PROGRAM, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", MEMORY,
             "-kernel", kernel, "-initrd", initramfs(folder),
-            "-append", "console=ttyS0 panic=-1 panic_on_warn=1" +
+            "-append", "console=ttyS0 panic=-1" +
             ("" if arguments.plain else " coco_emulate"),
             "-serial", "file:" + str(self.kernel_log).replace(",", ",,"),
             *self.file_system("host", "/", "readonly=on"),

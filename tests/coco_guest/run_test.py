@@ -98,6 +98,16 @@ class Run(unittest.TestCase):
         self.assertEqual(done.returncode, 125, done.stderr)
         self.assertIn("sysrq triggered crash", done.stderr)
 
+    def test_a_kernel_that_warns(self):
+        def warn(place):
+            return run("--plain", "--", "bash", "-c",
+                       f"echo '<4>WARNING: x.c:1 at {place}+0x1/0x2, CPU#0' >/dev/kmsg")
+
+        done = warn("somewhere")
+        self.assertEqual(done.returncode, 125, done.stderr)
+        self.assertIn("the kernel of guest 1: WARNING: x.c:1 at somewhere", done.stderr)
+        self.assertEqual(warn("rxe_sched_task").returncode, 0)
+
     def test_qemu_ends_with_run_however_that_ends(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
             with self.subTest(number.name), tempfile.TemporaryDirectory() as folder:
