@@ -79,9 +79,10 @@ void declare_stream_options(CLI::App& app, StreamOptions& options) {
                    "what is compared: zero-copy, staging [zero-copy,staging]")
         ->delimiter(',')
         ->option_text("LIST");
-    app.add_option("--heap", options.heap,
-                   "where frame memory comes from: auto, system_cc_shared, system_cc_decrypted, "
-                   "system, udmabuf, memfd; nic: what its driver allocates (ibv_alloc_buf)")
+    app.add_option(
+           "--heap", options.heap,
+           "where frame memory comes from: auto, system_cc_shared, system_cc_decrypted, "
+           "system, udmabuf, memfd; or nic, what the NIC's driver allocates (ibv_alloc_buf)")
         ->option_text("NAME [auto]");
     app.add_option("--gpu", options.gpu, "a device by name, part of it, or index; none; auto")
         ->option_text("NAME [auto]");
