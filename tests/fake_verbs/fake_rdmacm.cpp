@@ -1,4 +1,4 @@
-// librdmacm's calls: connections of this process to itself.
+// The calls of librdmacm: connections of this process to itself.
 #include "fake_verbs/state.h"
 
 #include <unistd.h>

@@ -28,6 +28,7 @@ struct State {
     FakeVerbs::Tamper tamper;
     std::vector<std::string> calls;
     std::size_t objects = 0;
+    std::map<std::uint32_t, std::size_t> writes; // of each queue pair, by number
     std::deque<ibv_event_type> events;
     std::vector<ibv_context*> contexts;
 
