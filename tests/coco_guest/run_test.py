@@ -99,14 +99,14 @@ class Run(unittest.TestCase):
         self.assertIn("sysrq triggered crash", done.stderr)
 
     def test_a_kernel_that_warns(self):
-        def warn(place):
-            return run("--plain", "--", "bash", "-c",
-                       f"echo '<4>WARNING: x.c:1 at {place}+0x1/0x2, CPU#0' >/dev/kmsg")
-
-        done = warn("somewhere")
+        lines = ["WARNING: x.c:1 at somewhere+0x1/0x2, CPU#0", "Call Trace:", " <TASK>",
+                 "---[ end trace 0000000000000000 ]---", "all is well"]
+        done = run("--plain", "--", "bash", "-c",
+                   "".join(f"echo '<4>{line}' >/dev/kmsg;" for line in lines))
         self.assertEqual(done.returncode, 125, done.stderr)
-        self.assertIn("the kernel of guest 1: WARNING: x.c:1 at somewhere", done.stderr)
-        self.assertEqual(warn("rxe_sched_task").returncode, 0)
+        self.assertIn("the kernel of guest 1 warned of this: WARNING: x.c:1 at somewhere", done.stderr)
+        self.assertRegex(done.stderr, r"\] WARNING: x.c.*\n.*Call Trace:\n.*<TASK>\n")
+        self.assertNotIn("all is well", done.stderr)
 
     def test_qemu_ends_with_run_however_that_ends(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
