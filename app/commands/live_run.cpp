@@ -16,22 +16,21 @@ namespace clearframe {
 namespace {
 
 constexpr Nanoseconds ms = 1'000'000;
-constexpr Nanoseconds second = 1000 * ms;
 
 // Short, so that paths compared run close to each other; a rate needs two arrivals.
 constexpr Nanoseconds block_time = 100 * ms;
 constexpr std::uint64_t most_frames = 10'000;
-constexpr Nanoseconds turn_time = 5 * second; // of a path, one at a time
+constexpr Nanoseconds turn_time = 5 * one_second; // of a path, one at a time
 
 // Running time that the throughput meters have room for, and blocks that are kept of each path.
-constexpr Nanoseconds longest = 3600 * second;
+constexpr Nanoseconds longest = one_hour;
 constexpr std::size_t most_blocks = 4096;
 
 constexpr std::size_t most_faults = 8;
 
 // The interval is for looking at: few enough pairs to follow what happens, and less than 1 % of
 // the time spent on it.
-constexpr Nanoseconds comparison_every = second;
+constexpr Nanoseconds comparison_every = one_second;
 constexpr std::size_t compared_pairs = 120;
 constexpr std::uint32_t comparison_resamples = 1000;
 

@@ -8,7 +8,7 @@
 namespace clearframe {
 namespace {
 
-constexpr Nanoseconds longest_kept = Nanoseconds{24} * 3600 * 1'000'000'000;
+constexpr Nanoseconds longest_kept = 24 * one_hour;
 
 std::size_t bins_for(Nanoseconds longest) {
     const Nanoseconds kept = std::clamp<Nanoseconds>(longest, 0, longest_kept);

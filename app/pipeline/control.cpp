@@ -58,8 +58,7 @@ Received wait_for(int fd, short events, Nanoseconds deadline, const Event* cance
     while (true) {
         pollfd fds[] = {{.fd = fd, .events = events, .revents = 0},
                         {.fd = cancel ? cancel->fd() : -1, .events = POLLIN, .revents = 0}};
-        const Nanoseconds left = std::max<Nanoseconds>(deadline - now(), 0);
-        const timespec time{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+        const timespec time = time_until(deadline);
         const int ready = ::ppoll(fds, 2, &time, nullptr);
         if (ready < 0 && errno != EINTR)
             throw_errno(errno, "waiting for the other end");
@@ -313,9 +312,7 @@ std::optional<ControlListener::Caller> ControlListener::wait(const Event& cancel
                                 {.fd = socket_.get(), .events = POLLIN, .revents = 0}};
         for (const Waiting& caller : callers)
             fds.push_back({.fd = caller.connection.fd(), .events = POLLIN, .revents = 0});
-        const Nanoseconds left =
-            callers.empty() ? 0 : std::max<Nanoseconds>(callers.front().until - now(), 0);
-        const timespec time{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+        const timespec time = time_until(callers.empty() ? 0 : callers.front().until);
         if (::ppoll(fds.data(), fds.size(), callers.empty() ? nullptr : &time, nullptr) < 0 &&
             errno != EINTR)
             throw_errno(errno, "waiting for a sender");

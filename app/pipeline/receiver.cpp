@@ -10,8 +10,6 @@ namespace clearframe {
 namespace {
 
 constexpr std::size_t completions_at_once = 64;
-// The sender is the one who notices that a stream has stopped.
-constexpr Nanoseconds forever = 3600LL * 1'000'000'000;
 
 } // namespace
 
@@ -41,7 +39,8 @@ ReceiveLane Receiver::lane() {
 }
 
 void Receiver::run() {
-    while (!closed_ && endpoint_.wait(forever) != WaitResult::cancelled) {
+    // The sender is the one who notices that a stream has stopped.
+    while (!closed_ && endpoint_.wait(one_hour) != WaitResult::cancelled) {
         std::size_t count;
         do {
             // First: it makes room for what has arrived.

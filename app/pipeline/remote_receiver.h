@@ -26,7 +26,7 @@ struct ReceivedPath {
     Scene scene = Scene::none;
     std::size_t path = 0;        // index into the hello's
     Verify verify = Verify::off; // of its last block
-    ReceiveMeter meter{3600LL * 1'000'000'000};
+    ReceiveMeter meter{one_hour};
     struct Block {
         std::uint32_t index = 0;
         ThroughputMeter::Totals totals;

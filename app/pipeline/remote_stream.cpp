@@ -18,8 +18,6 @@ namespace {
 
 using Received = ControlConnection::Received;
 
-constexpr Nanoseconds forever = 3600LL * 1'000'000'000;
-
 template <typename T>
 T decoded(Decoded<T> result, const std::string& peer) {
     if (const auto* const wrong = std::get_if<Mismatch>(&result))
@@ -131,7 +129,7 @@ void RemoteStream::listen() noexcept {
     try {
         while (gone.empty()) {
             ControlMessage message;
-            const Received received = control_.receive(message, {.timeout = forever});
+            const Received received = control_.receive(message, {.timeout = one_hour});
             if (received == Received::closed)
                 gone = control_.closed_by();
             else if (received == Received::malformed)

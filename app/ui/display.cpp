@@ -22,7 +22,7 @@ namespace {
 constexpr const char* lost_advice = "The driver or the device failed, and dmesg may say why";
 
 void sleep_until(Nanoseconds deadline) {
-    const timespec until{.tv_sec = deadline / 1'000'000'000, .tv_nsec = deadline % 1'000'000'000};
+    const timespec until = timespec_of(deadline);
     // A signal ends it early: the caller looks at what it was.
     ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
 }
@@ -35,7 +35,6 @@ public:
     }
 
     PanelCost read() const {
-        constexpr Nanoseconds second = 1'000'000'000;
         if (next_ == 0)
             return {};
         const Nanoseconds newest = at(next_ - 1).time;
@@ -44,7 +43,7 @@ public:
         Nanoseconds draw = 0;
         Nanoseconds oldest = newest;
         double frames = 0;
-        for (std::size_t i = next_; i > next_ - kept && newest - at(i - 1).time < second; --i) {
+        for (std::size_t i = next_; i > next_ - kept && newest - at(i - 1).time < one_second; --i) {
             panel += at(i - 1).panel;
             draw += at(i - 1).draw;
             oldest = at(i - 1).time;

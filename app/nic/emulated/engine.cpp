@@ -397,9 +397,7 @@ void Engine::sleep(std::unique_lock<std::mutex>& lock) {
         if (connection->peer && !connection->peer->is_gone())
             polled_.push_back({connection->peer->fd(), POLLIN, 0});
     lock.unlock();
-    const Nanoseconds left = std::max<Nanoseconds>(until - now(), 0);
-    const timespec timeout{static_cast<time_t>(left / 1'000'000'000),
-                           static_cast<long>(left % 1'000'000'000)};
+    const timespec timeout = time_until(until);
     ::ppoll(polled_.data(), polled_.size(), until == QueuePair::never ? nullptr : &timeout,
             nullptr);
     std::uint64_t rings = 0;

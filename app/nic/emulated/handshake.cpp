@@ -14,8 +14,8 @@
 namespace clearframe::emulated {
 namespace {
 
-constexpr std::size_t most_strangers = 8;              // that may be silent at a time
-constexpr Nanoseconds longest_silence = 1'000'000'000; // of each
+constexpr std::size_t most_strangers = 8;           // that may be silent at a time
+constexpr Nanoseconds longest_silence = one_second; // of each
 
 template <typename T>
 std::span<const std::byte> bytes_of(const T& message) {

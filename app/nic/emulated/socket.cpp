@@ -71,9 +71,7 @@ void Deadline::wait(std::span<pollfd> fds, Nanoseconds time) const {
     check();
     std::vector<pollfd> all(fds.begin(), fds.end());
     all.push_back({cancel_ ? cancel_->fd() : -1, POLLIN, 0});
-    const Nanoseconds left = std::max<Nanoseconds>(std::min(time, end_) - now(), 0);
-    const timespec timeout{static_cast<time_t>(left / 1'000'000'000),
-                           static_cast<long>(left % 1'000'000'000)};
+    const timespec timeout = time_until(std::min(time, end_));
     if (::ppoll(all.data(), all.size(), &timeout, nullptr) < 0 && errno != EINTR)
         throw_errno(errno, fmt::format("NIC emulated: {}", what_));
     for (std::size_t i = 0; i < fds.size(); ++i)

@@ -155,9 +155,7 @@ void Wait::for_event_of(const rdma_event_channel& channel, std::string_view what
     while (true) {
         if (cancel_ && cancel_->signalled())
             throw Error(Failure::run, what, "cancelled", {});
-        const Nanoseconds most = left();
-        const timespec time{.tv_sec = static_cast<time_t>(most / 1'000'000'000),
-                            .tv_nsec = static_cast<long>(most % 1'000'000'000)};
+        const timespec time = timespec_of(left());
         const int ready = ::ppoll(fds.data(), fds.size(), &time, nullptr);
         if (ready < 0 && errno != EINTR)
             throw_errno(errno, what);

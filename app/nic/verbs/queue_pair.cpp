@@ -75,12 +75,6 @@ WcStatus status_of(const ibv_wc& work) {
                 "The device or its driver is broken, or not to be trusted");
 }
 
-timespec until(Nanoseconds deadline) {
-    const Nanoseconds left = std::max<Nanoseconds>(deadline - now(), 0);
-    return {.tv_sec = static_cast<time_t>(left / 1'000'000'000),
-            .tv_nsec = static_cast<long>(left % 1'000'000'000)};
-}
-
 } // namespace
 
 VerbsEndpoint::VerbsEndpoint(const Device& device, const Port& port, const VerbsOptions& options,
@@ -489,7 +483,7 @@ bool VerbsEndpoint::sleep(Nanoseconds deadline) {
          {.fd = bell_.get(), .events = POLLIN, .revents = 0},
          {.fd = device_.context()->async_fd, .events = POLLIN, .revents = 0},
          {.fd = connection_ ? connection_->fd() : -1, .events = POLLIN, .revents = 0}}};
-    const timespec left = until(deadline);
+    const timespec left = time_until(deadline);
     const int ready = ::ppoll(fds.data(), fds.size(), &left, nullptr);
     if (ready < 0 && errno != EINTR)
         throw_errno(errno, "NIC verbs: waiting for completions");
