@@ -134,10 +134,7 @@ TEST_F(Calls, EachThatFailsIsNamedAndLeavesNothingBehind) {
                 const std::string error = use(machine_, buffers_, way.options);
                 EXPECT_EQ(verbs().objects(), 0u);
                 if (error.empty()) {
-                    if (call == "ibv_modify_qp") // what stops a queue pair is not asked
-                        EXPECT_GE(after, 2u * 3);
-                    else
-                        EXPECT_TRUE(!verbs().has_failed() || has_another_way(call, way.traits));
+                    EXPECT_TRUE(!verbs().has_failed() || has_another_way(call, way.traits));
                     break;
                 }
                 EXPECT_THAT(error, HasSubstr(call));
