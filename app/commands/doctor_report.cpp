@@ -9,7 +9,7 @@
 namespace clearframe {
 namespace {
 
-constexpr std::size_t text_column = 12; // after "  attention "
+constexpr std::size_t sentence_column = 12; // after "  attention "
 
 Style style_of(Health health) {
     switch (health) {
@@ -26,20 +26,20 @@ Style style_of(Health health) {
 std::string spaces(std::size_t count) { return std::string(count, ' '); }
 
 void report_finding(Terminal& out, const Finding& finding, std::size_t width) {
-    const std::size_t room = width - text_column;
+    const std::size_t room = width - sentence_column;
     const std::string_view health = health_name(finding.health);
     std::string before = "  " + out.styled(health, style_of(finding.health)) +
-                         spaces(text_column - 2 - health.size());
+                         spaces(sentence_column - 2 - health.size());
     for (const std::string& line : wrapped(finding.subject + ": " + finding.sentence, room)) {
         out.line(before + line);
-        before = spaces(text_column);
+        before = spaces(sentence_column);
     }
     if (finding.mend.empty())
         return;
     before += "-> ";
     for (const std::string& line : wrapped(finding.mend, room - 3)) {
         out.line(before + line);
-        before = spaces(text_column + 3);
+        before = spaces(sentence_column + 3);
     }
 }
 

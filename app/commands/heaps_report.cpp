@@ -11,7 +11,7 @@
 namespace clearframe {
 namespace {
 
-constexpr std::size_t text_column = 22; // after "  system_cc_decrypted "
+constexpr std::size_t heap_column = 22; // after "  system_cc_decrypted "
 
 // Whether the others need not play it.
 bool has_shared_heap(const HeapsRecord& record) {
@@ -133,18 +133,18 @@ void report_heap_list(Terminal& out, const HeapsRecord& record, std::size_t widt
         const Candidate& its = heap.candidate;
         const std::string name =
             "  " + out.styled(its.name, Style::bold) +
-            std::string(text_column - 2 - std::min(its.name.size(), text_column - 3), ' ');
-        const std::string next(text_column, ' ');
+            std::string(heap_column - 2 - std::min(its.name.size(), heap_column - 3), ' ');
+        const std::string next(heap_column, ' ');
         if (!its.usable) {
-            report_wrapped(out, name, text_column, its.refusal, width, Style::dim);
+            report_wrapped(out, name, heap_column, its.refusal, width, Style::dim);
             continue;
         }
-        report_wrapped(out, name, text_column, its.detail, width,
+        report_wrapped(out, name, heap_column, its.detail, width,
                        its.emulated ? Style::plain : Style::good);
         if (its.emulated && !has_shared_heap(record))
-            report_wrapped(out, next, text_column, "emulated: " + its.emulation, width,
+            report_wrapped(out, next, heap_column, "emulated: " + its.emulation, width,
                            Style::attention);
-        report_wrapped(out, next, text_column, limits_text(heap, record), width, Style::plain);
+        report_wrapped(out, next, heap_column, limits_text(heap, record), width, Style::plain);
     }
 }
 

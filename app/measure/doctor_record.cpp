@@ -8,7 +8,7 @@
 namespace clearframe {
 namespace {
 
-constexpr std::string_view schema = "clearframe.doctor/1";
+constexpr std::string_view doctor_schema = "clearframe.doctor/1";
 
 Json to_json(const std::vector<Finding>& findings) {
     Json list = Json::array();
@@ -119,7 +119,7 @@ std::string to_json(const DoctorRecord& record) {
         for (const ImportTrial& trial : section.report.trials)
             matrix.push_back(to_json(trial));
     }
-    return json_text({{"schema", schema},
+    return json_text({{"schema", doctor_schema},
                       {"environment", to_json(record.environment)},
                       {"root", record.root},
                       {"sections", std::move(sections)},
@@ -149,7 +149,7 @@ DoctorView read_doctor_view(const JsonValue& json) {
 
 DoctorView doctor_view_from_json(std::string_view text, std::string_view name) {
     constexpr std::string_view advice = "Make it with clearframe doctor --json";
-    const Json parsed = parse_json(text, name, advice, schema);
+    const Json parsed = parse_json(text, name, advice, doctor_schema);
     const JsonValue json(parsed, name, advice);
     DoctorView view;
     read_found(json, view);

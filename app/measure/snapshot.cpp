@@ -13,7 +13,7 @@
 namespace clearframe {
 namespace {
 
-constexpr std::string_view schema = "clearframe.snapshot/1";
+constexpr std::string_view snapshot_schema = "clearframe.snapshot/1";
 constexpr std::string_view advice = "Make it with clearframe demo --record";
 constexpr std::array<std::string_view, 5> state_names = {"starting", "running", "paused", "failed",
                                                          "waiting"};
@@ -229,7 +229,7 @@ std::string to_json(const Snapshot& snapshot) {
     for (const PathSnapshot& path : snapshot.paths)
         paths.push_back(to_json(path));
     Json json = {
-        {"schema", schema},
+        {"schema", snapshot_schema},
         {"state", demo_state_name(snapshot.state)},
         {"time_s", number(snapshot.time_s)},
         {"trouble", snapshot.trouble},
@@ -256,7 +256,7 @@ std::string to_json(const Snapshot& snapshot) {
 }
 
 Snapshot snapshot_from_json(std::string_view text, std::string_view name) {
-    const Json parsed = parse_json(text, name, advice, schema);
+    const Json parsed = parse_json(text, name, advice, snapshot_schema);
     const JsonValue json(parsed, name, advice);
 
     const JsonValue limits = json["limits"];

@@ -10,7 +10,7 @@ namespace {
 
 void lay_out(benchmark::State& state, std::uint32_t width, std::uint32_t height) {
     const Snapshot snapshot = snapshot_from_json(
-        testing::state_json(CLEARFRAME_STATES, "running").dump(), "running.json");
+        test::state_json(CLEARFRAME_STATES, "running").dump(), "running.json");
     ImGuiAdapter adapter;
     adapter.load_fonts(panel_scale(width, height, 1));
     Panel panel;

@@ -25,16 +25,16 @@ const json& part(const json& record, const std::string& kind) {
 TEST_F(BenchTest, VerifiesEveryFrameInTheRealHeap) {
     constexpr int frames = 16;
     const BufferCount before = dma_bufs();
-    const clearframe::testing::Finished done =
-        clearframe::testing::run({.arguments = {"bench",      "--heap",    "system_cc_shared",
-                                                "--gpu",      "llvmpipe",  "--verify",
-                                                "full",       "--size",    "320x200",
-                                                "--frames",   "16",        "--warmup",
-                                                "4",          "--block",   "8",
-                                                "--ring",     "4",         "--scene",
-                                                "none,waves", "--require", "heap",
-                                                "--timeout",  "60",        "--json",
-                                                "-"}});
+    const clearframe::test::Finished done =
+        clearframe::test::run({.arguments = {"bench",      "--heap",    "system_cc_shared",
+                                             "--gpu",      "llvmpipe",  "--verify",
+                                             "full",       "--size",    "320x200",
+                                             "--frames",   "16",        "--warmup",
+                                             "4",          "--block",   "8",
+                                             "--ring",     "4",         "--scene",
+                                             "none,waves", "--require", "heap",
+                                             "--timeout",  "60",        "--json",
+                                             "-"}});
     ASSERT_EQ(done.status, 0) << done.describe();
     const json record = done.json();
 
@@ -61,14 +61,14 @@ TEST_F(BenchTest, VerifiesEveryFrameInTheRealHeap) {
 }
 
 TEST_F(BenchTest, RefusesFramesOfUdmabuf) {
-    const clearframe::testing::Finished done = clearframe::testing::run(
+    const clearframe::test::Finished done = clearframe::test::run(
         {.arguments = {"bench", "--heap", "udmabuf", "--gpu", "none", "--scene", "none"}});
     EXPECT_EQ(done.status, 3) << done.describe();
     EXPECT_THAT(done.err, ::testing::HasSubstr("it is not for frames"));
 }
 
 TEST_F(BenchTest, SaysThatOrdinaryMemoryIsReachedByEmulatedPartsAlone) {
-    const clearframe::testing::Finished done = clearframe::testing::run(
+    const clearframe::test::Finished done = clearframe::test::run(
         {.arguments = {"bench", "--heap", "memfd", "--gpu", "none", "--scene", "none", "--size",
                        "64x64", "--frames", "4", "--block", "2", "--warmup", "0", "--json", "-"}});
     ASSERT_EQ(done.status, 0) << done.describe();
@@ -77,9 +77,9 @@ TEST_F(BenchTest, SaysThatOrdinaryMemoryIsReachedByEmulatedPartsAlone) {
 }
 
 TEST_F(BenchTest, RefusesAnEmulatedHeapWhereARealOneIsRequired) {
-    const clearframe::testing::Finished done =
-        clearframe::testing::run({.arguments = {"bench", "--heap", "system", "--require", "heap",
-                                                "--gpu", "none", "--scene", "none"}});
+    const clearframe::test::Finished done =
+        clearframe::test::run({.arguments = {"bench", "--heap", "system", "--require", "heap",
+                                             "--gpu", "none", "--scene", "none"}});
     EXPECT_EQ(done.status, 3) << done.describe();
     EXPECT_THAT(done.err, ::testing::HasSubstr("system"));
 }

@@ -2,6 +2,7 @@
 // processes or hosts do.
 #include "coco_guest/connection.h"
 #include "nic/verbs/handles.h"
+#include "support/files.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -24,17 +25,11 @@
 namespace clearframe::guest {
 namespace {
 
+using test::open_descriptors;
 using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::Each;
 using ::testing::HasSubstr;
-
-std::size_t open_descriptors() {
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
-        ++count;
-    return count;
-}
 
 // Somebody who speaks to the address of a listener with librdmacm, but is not one of us.
 class Stranger {

@@ -1,7 +1,7 @@
 // What the program says and shows of the guest: the doctor, and the demo's window.
 #include "coco_guest/support.h"
+#include "support/files.h"
 #include "support/process.h"
-#include "support/temporary_directory.h"
 
 #include <gmock/gmock.h>
 
@@ -10,8 +10,8 @@
 namespace clearframe::guest {
 namespace {
 
-using clearframe::testing::Finished;
-using clearframe::testing::run;
+using clearframe::test::Finished;
+using clearframe::test::run;
 using nlohmann::json;
 using ::testing::HasSubstr;
 
@@ -76,7 +76,7 @@ TEST_F(DoctorTest, FindsWhatIsRealInTheGuest) {
 // In a small window: here even drawing the panel takes seconds.
 TEST_F(DoctorTest, TheDemoShowsFramesInTheRealHeap) {
     const BufferCount before = dma_bufs();
-    const clearframe::testing::TemporaryDirectory files;
+    const clearframe::test::TemporaryDirectory files;
     const Finished done = run({.arguments = {"demo",          "--offscreen",
                                              "--heap",        "system_cc_shared",
                                              "--size",        "320x200",

@@ -41,7 +41,7 @@ TEST_F(PlainGuestTest, MapsOrdinaryMemoryForADeviceDirectly) {
 TEST_F(PlainGuestTest, SendsFramesOfUdmabufByRdmaWithNoCopy) {
     make_soft_roce();
     const BufferCount before = dma_bufs();
-    const clearframe::testing::Finished done = clearframe::testing::run(
+    const clearframe::test::Finished done = clearframe::test::run(
         {.arguments = {"bench",     "--nic",    "verbs",   "--heap",    "udmabuf", "--gpu",
                        "llvmpipe",  "--size",   "320x200", "--scene",   "waves",   "--verify",
                        "full",      "--frames", "12",      "--warmup",  "2",       "--block",
@@ -60,23 +60,23 @@ TEST_F(PlainGuestTest, SendsFramesOfUdmabufByRdmaWithNoCopy) {
 TEST_F(PlainGuestTest, SendsFramesOfUdmabufToAnotherProcessWithNoCopy) {
     make_soft_roce();
     const BufferCount before = dma_bufs();
-    clearframe::testing::Receiver receiver(
+    clearframe::test::Receiver receiver(
         {"--nic", "verbs:device=rxe0", "--heap", "udmabuf", "--timeout", "60"});
-    const clearframe::testing::Finished sent =
-        clearframe::testing::run({.arguments = {"send",      receiver.address(),
-                                                "--nic",     "verbs",
-                                                "--heap",    "udmabuf",
-                                                "--gpu",     "llvmpipe",
-                                                "--size",    "320x200",
-                                                "--scene",   "waves",
-                                                "--verify",  "full",
-                                                "--frames",  "12",
-                                                "--warmup",  "2",
-                                                "--block",   "6",
-                                                "--ring",    "4",
-                                                "--timeout", "60",
-                                                "--paths",   "zero-copy",
-                                                "--json",    "-"}});
+    const clearframe::test::Finished sent =
+        clearframe::test::run({.arguments = {"send",      receiver.address(),
+                                             "--nic",     "verbs",
+                                             "--heap",    "udmabuf",
+                                             "--gpu",     "llvmpipe",
+                                             "--size",    "320x200",
+                                             "--scene",   "waves",
+                                             "--verify",  "full",
+                                             "--frames",  "12",
+                                             "--warmup",  "2",
+                                             "--block",   "6",
+                                             "--ring",    "4",
+                                             "--timeout", "60",
+                                             "--paths",   "zero-copy",
+                                             "--json",    "-"}});
     ASSERT_EQ(sent.status, 0) << sent.describe();
     EXPECT_EQ(receiver.finish().status, 0) << receiver.finish().describe();
     const nlohmann::json path = sent.json()["results"][0]["paths"][0];

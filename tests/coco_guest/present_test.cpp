@@ -21,7 +21,7 @@
 namespace clearframe::guest {
 namespace {
 
-using clearframe::testing::Finished;
+using clearframe::test::Finished;
 using ::testing::HasSubstr;
 
 constexpr std::uint32_t seed = 7;
@@ -35,7 +35,7 @@ protected:
                                            "--block", "4",         "--warmup", "0",        "--ring",
                                            "4",       "--timeout", "60"};
         arguments.insert(arguments.end(), more.begin(), more.end());
-        return clearframe::testing::run({.arguments = std::move(arguments)});
+        return clearframe::test::run({.arguments = std::move(arguments)});
     }
 };
 
@@ -175,12 +175,12 @@ TEST_F(PresentTest, TheProgramShowsFramesOnEveryScreen) {
 }
 
 // Shows frames until what is to go wrong goes wrong, and a good while if it does not.
-clearframe::testing::Command present_for_long() {
+clearframe::test::Command present_for_long() {
     return {.arguments = {"bench", "--heap",    shared_heap, "--gpu",     "none",      "--scene",
                           "none",  "--size",    "640x480",   "--paths",   "zero-copy", "--seconds",
                           "300",   "--block",   "4",         "--warmup",  "0",         "--ring",
                           "4",     "--timeout", "100",       "--present", "kms:vkms"},
-            .preload = {clearframe::testing::failing_calls_library()},
+            .preload = {clearframe::test::failing_calls_library()},
             .time_limit = std::chrono::milliseconds(280'000)};
 }
 
@@ -199,9 +199,9 @@ TEST_P(PresentFault, IsSaidAndTheScreenIsAsItWas) {
     const BufferCount nothing = dma_bufs();
     std::optional<Desktop> desktop(std::in_place);
     const BufferCount before = dma_bufs();
-    clearframe::testing::Command command = present_for_long();
+    clearframe::test::Command command = present_for_long();
     command.environment["CLEARFRAME_FAIL"] = GetParam().fails;
-    const Finished done = clearframe::testing::run(command);
+    const Finished done = clearframe::test::run(command);
     EXPECT_EQ(done.status, GetParam().status) << done.describe();
     for (const std::string& text : GetParam().says)
         EXPECT_THAT(done.err, HasSubstr(text)) << done.describe();
@@ -255,10 +255,10 @@ class PresentEnding : public PresentTest, public ::testing::WithParamInterface<E
 TEST_P(PresentEnding, ReportsAndTheScreenIsAsItWas) {
     const Desktop desktop;
     const BufferCount before = dma_bufs();
-    clearframe::testing::Command command = present_for_long();
+    clearframe::test::Command command = present_for_long();
     command.arguments.insert(command.arguments.end(), {"--json", "-"});
     command.environment["CLEARFRAME_FAIL"] = GetParam().happens;
-    const Finished done = clearframe::testing::run(command);
+    const Finished done = clearframe::test::run(command);
     ASSERT_EQ(done.status, 0) << done.describe();
     const nlohmann::json record = done.json();
     EXPECT_EQ(record["ended_early"], true);
@@ -296,7 +296,7 @@ TEST_F(PresentTest, SaysWhyAScreenCannotBeHad) {
     for (const Refused& refused : all) {
         std::vector<std::string> arguments{"bench", "--scene", "none", "--gpu", "none", "--quiet"};
         arguments.insert(arguments.end(), refused.arguments.begin(), refused.arguments.end());
-        const Finished done = clearframe::testing::run({.arguments = std::move(arguments)});
+        const Finished done = clearframe::test::run({.arguments = std::move(arguments)});
         EXPECT_EQ(done.status, 3) << done.describe();
         for (const std::string& text : refused.says)
             EXPECT_THAT(done.err, HasSubstr(text));

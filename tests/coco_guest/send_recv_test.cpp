@@ -15,17 +15,17 @@ namespace {
 
 using nlohmann::json;
 using ::testing::ElementsAre;
-using testing::Finished;
+using test::Finished;
 using ::testing::HasSubstr;
-using testing::Receiver;
-using testing::with;
+using test::Receiver;
+using test::with;
 
 class SendRecvTest : public GuestTest {
 protected:
     static Finished send(const Receiver& receiver, const std::string& nic,
                          const std::vector<std::string>& more,
                          const std::vector<std::filesystem::path>& preload) {
-        return testing::run(
+        return test::run(
             {.arguments = with({"send", receiver.address(), "--nic", nic, "--frames", "12",
                                 "--warmup", "2", "--block", "6", "--ring", "4", "--verify", "full",
                                 "--timeout", "60", "--json", "-"},
@@ -129,7 +129,7 @@ TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
     Receiver receiver(
         {"--nic", "verbs:device=rxe0", "--heap", "memfd", "--keep", "--timeout", "60"});
     {
-        testing::Beside sender({.arguments = with({"send", receiver.address()}, endless)},
+        test::Beside sender({.arguments = with({"send", receiver.address()}, endless)},
                                "receiver 127.0.0.1:");
         sender.signal(SIGKILL);
         EXPECT_EQ(sender.finish().signal, SIGKILL) << sender.finish().describe();
@@ -142,7 +142,7 @@ TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
     while (next.status == 3 && next.err.find("busy") != std::string::npos);
     EXPECT_EQ(next.status, 0) << next.describe();
 
-    testing::Beside sender({.arguments = with({"send", receiver.address()}, endless)},
+    test::Beside sender({.arguments = with({"send", receiver.address()}, endless)},
                            "receiver 127.0.0.1:");
     receiver.signal(SIGKILL);
     EXPECT_EQ(sender.finish().status, 1) << sender.finish().describe();
@@ -151,7 +151,7 @@ TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
 TEST_F(SendRecvTest, ADeadLinkEndsBothEnds) {
     make_soft_roce();
     Receiver receiver({"--nic", "verbs:device=rxe0", "--heap", "memfd", "--timeout", "20"});
-    testing::Beside sender(
+    test::Beside sender(
         {.arguments = {"send", receiver.address(), "--nic", "verbs:device=rxe0", "--heap", "memfd",
                        "--gpu", "none", "--size", "64x64", "--seconds", "600", "--timeout", "20"}},
         "receiver 127.0.0.1:");

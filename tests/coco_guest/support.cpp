@@ -1,15 +1,19 @@
 #include "coco_guest/support.h"
 
+#include "core/clock.h"
+
 #include <fmt/format.h>
 
 #include <errno.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <ostream>
 #include <sstream>
+#include <thread>
 
 namespace clearframe::guest {
 namespace {
@@ -62,6 +66,16 @@ std::uint64_t free_memory() {
         if (name == "MemFree:")
             return kibibytes * 1024;
     throw Error(Failure::run, "reading /proc/meminfo: no MemFree in it", {}, {});
+}
+
+bool becomes_free(std::uint64_t bytes) {
+    const Nanoseconds end = now() + 30 * one_second;
+    while (free_memory() <= bytes) {
+        if (now() > end)
+            return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return true;
 }
 
 std::uint64_t bounce_slots_used() {

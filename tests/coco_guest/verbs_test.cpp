@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::ElementsAre;
-using testing::Finished;
+using test::Finished;
 using ::testing::HasSubstr;
 
 class VerbsTest : public GuestTest {
@@ -31,12 +31,12 @@ protected:
                                               "--ring",   "4",       "--timeout",
                                               "60",       "--json",  "-"};
         arguments.insert(arguments.end(), more.begin(), more.end());
-        testing::Command program{.arguments = std::move(arguments)};
+        test::Command program{.arguments = std::move(arguments)};
         if (how != Registers::as_shipped)
             program.preload = {CLEARFRAME_RXE_REG_DMABUF};
         if (how == Registers::dma_bufs_of_its_own)
             program.preload.push_back(CLEARFRAME_RXE_ALLOC_BUF);
-        return testing::run(program);
+        return test::run(program);
     }
 
     static void expect_whole(const Finished& done, const char* scene) {
@@ -143,7 +143,7 @@ TEST_F(VerbsTest, LargeFramesGoInPieces) {
 TEST_F(VerbsTest, WhatIsNotThereIsAClearError) {
     make_soft_roce();
     const auto refused = [](const char* nic, int status, const char* words) {
-        const Finished done = testing::run({.arguments = {"bench", "--nic", nic, "--gpu", "none",
+        const Finished done = test::run({.arguments = {"bench", "--nic", nic, "--gpu", "none",
                                                           "--scene", "none", "--seconds", "1"}});
         EXPECT_EQ(done.status, status) << done.describe();
         EXPECT_THAT(done.err, HasSubstr(words));

@@ -1,7 +1,8 @@
 // The program as its users run it: what it measures, says, stores and returns.
+#include "end_to_end/expectations.h"
+#include "support/files.h"
 #include "support/process.h"
 #include "support/program.h"
-#include "support/temporary_directory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +12,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 using ::testing::AllOf;
@@ -35,23 +36,6 @@ std::vector<std::string> small(std::vector<std::string> more = {}) {
 Finished bench(std::vector<std::string> arguments) {
     return run({.arguments = std::move(arguments)});
 }
-
-std::string read(const std::filesystem::path& path) {
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
-}
-
-bool has_gpu() {
-    static const bool known = bench({"bench", "--gpu", "0", "--size", "16x16", "--frames", "2",
-                                     "--scene", "waves", "--quiet"})
-                                  .status == 0;
-    return known;
-}
-
-#define NEEDS_A_GPU()                                                                              \
-    if (!has_gpu())                                                                                \
-    GTEST_SKIP() << "no Vulkan device here: install mesa-vulkan-drivers"
 
 TEST(Bench, VerifiesEveryPixelOfEveryFrameOnBothPaths) {
     NEEDS_A_GPU();
@@ -116,7 +100,7 @@ TEST(Bench, WritesCsvWithALineABlock) {
     const Finished done = bench({"bench", "--size", "64x64", "--frames", "8", "--block", "4",
                                  "--scene", "none", "--quiet", "--csv", csv});
     ASSERT_EQ(done.status, 0) << done.describe();
-    const std::string text = read(csv);
+    const std::string text = read_file(csv);
     EXPECT_THAT(text, StartsWith("scene,path,block,frames,seconds,gbytes_per_s,emulated\n"));
     EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1 + 2 * 2);
 }
@@ -127,7 +111,7 @@ TEST(Bench, CapturesAFrameAsItWasReceived) {
     const auto png = directory.path() / "frame.png";
     const Finished done = bench(small({"--scene", "test-card", "--quiet", "--capture", png}));
     ASSERT_EQ(done.status, 0) << done.describe();
-    EXPECT_THAT(read(png), StartsWith("\x89PNG"));
+    EXPECT_THAT(read_file(png), StartsWith("\x89PNG"));
 }
 
 TEST(Bench, ColoursOnlyATerminalThatWantsThem) {
@@ -159,7 +143,7 @@ TEST(Bench, EndsEarlyOnCtrlCAndStillReports) {
         EXPECT_EQ(done.status, 0) << done.describe();
         EXPECT_EQ(done.signals_sent, 1u) << done.describe();
         EXPECT_THAT(done.out, HasSubstr("zero-copy moved "));
-        const json record = json::parse(read(file));
+        const json record = json::parse(read_file(file));
         EXPECT_EQ(record["ended_early"], true);
         EXPECT_GT(record["results"][0]["paths"][0]["frames"].get<int>(), 0);
     }
@@ -208,25 +192,12 @@ TEST(Bench, AnsweringHelpAndVersionIsNoError) {
     }
 }
 
-struct Refused {
-    const char* name;
-    std::vector<std::string> arguments;
-    int status;
-    std::string says; // in its one line
-};
-
-void PrintTo(const Refused& refused, std::ostream* out) { *out << refused.name; }
-
 class Refuses : public ::testing::TestWithParam<Refused> {};
 
 TEST_P(Refuses, InOneLineWithTheRightStatus) {
     std::vector<std::string> arguments{"bench"};
     arguments.insert(arguments.end(), GetParam().arguments.begin(), GetParam().arguments.end());
-    const Finished done = bench(arguments);
-    EXPECT_EQ(done.status, GetParam().status) << done.describe();
-    EXPECT_THAT(done.err, AllOf(StartsWith("clearframe: "), HasSubstr(GetParam().says)));
-    EXPECT_EQ(std::count(done.err.begin(), done.err.end(), '\n'), 1) << done.err;
-    EXPECT_THAT(done.out, IsEmpty());
+    expect_refused(bench(arguments), GetParam().status, GetParam().says);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -332,7 +303,7 @@ TEST(Bench, EndsWithoutAResultWhenTheConnectionBreaks) {
                                      "none", "--nic", nic, "--timeout", "0.2", "--json", file});
         EXPECT_EQ(done.status, 1) << done.describe();
         EXPECT_THAT(done.err, HasSubstr(says));
-        EXPECT_EQ(read(file), "earlier") << "an old result must stay as it was";
+        EXPECT_EQ(read_file(file), "earlier") << "an old result must stay as it was";
         std::size_t files = 0;
         for ([[maybe_unused]] const auto& entry :
              std::filesystem::directory_iterator(directory.path()))
@@ -388,7 +359,7 @@ TEST(Bench, NeedsNoStreamAtAll) {
     const auto file = directory.path() / "result.json";
     const Finished done = redirected("<&- >&- 2>&-", {"--quiet", "--json", file});
     EXPECT_EQ(done.status, 0) << done.describe();
-    EXPECT_TRUE(json::accept(read(file)));
+    EXPECT_TRUE(json::accept(read_file(file)));
 }
 
 TEST(Bench, TakesAReaderThatHasSeenEnoughForNoFault) {
@@ -431,4 +402,4 @@ TEST(Bench, SaysThatOpenFilesHaveRunOut) {
 }
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

@@ -1,7 +1,8 @@
 // The demo as its users run it, without a display: what it draws, stores, says and returns.
+#include "end_to_end/expectations.h"
+#include "support/files.h"
 #include "support/process.h"
 #include "support/snapshots.h"
-#include "support/temporary_directory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,7 +12,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 using ::testing::AllOf;
@@ -23,17 +24,6 @@ using ::testing::StartsWith;
 
 using nlohmann::json;
 
-std::string read(const std::filesystem::path& path) {
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
-}
-
-std::size_t files_in(const TemporaryDirectory& directory) {
-    return static_cast<std::size_t>(
-        std::distance(std::filesystem::directory_iterator(directory.path()), {}));
-}
-
 // No display, whatever the machine has.
 Finished demo(std::vector<std::string> arguments, std::vector<SignalAfter> signals = {}) {
     arguments.insert(arguments.begin(), "demo");
@@ -43,38 +33,25 @@ Finished demo(std::vector<std::string> arguments, std::vector<SignalAfter> signa
 }
 
 // Frames that are small enough for any machine.
-std::vector<std::string> small(std::vector<std::string> more) {
+std::vector<std::string> small_demo(std::vector<std::string> more) {
     std::vector<std::string> arguments{"--offscreen", "--size", "320x180", "--ring", "4"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
 }
-
-bool can_draw() {
-    static const bool known = [] {
-        const TemporaryDirectory directory;
-        return demo(small({"--scene", "none", "--after", "0.1", "--record",
-                           directory.path() / "state.json"}))
-                   .status == 0;
-    }();
-    return known;
-}
-
-#define NEEDS_A_GPU()                                                                              \
-    if (!can_draw())                                                                               \
-    GTEST_SKIP() << "no Vulkan device here that can draw: install mesa-vulkan-drivers"
 
 TEST(Demo, DrawsTheWindowWithoutADisplay) {
     NEEDS_A_GPU();
     const TemporaryDirectory directory;
     const auto picture = directory.path() / "window.png";
     const auto state = directory.path() / "state.json";
-    const Finished done = demo(small({"--screenshot", picture, "--record", state, "--after", "1"}));
+    const Finished done =
+        demo(small_demo({"--screenshot", picture, "--record", state, "--after", "1"}));
     ASSERT_EQ(done.status, 0) << done.describe();
     EXPECT_THAT(done.err, IsEmpty());
     EXPECT_THAT(done.out, HasSubstr("demo drawn by "));
     EXPECT_THAT(done.out, HasSubstr("emulated: "));
-    EXPECT_THAT(read(picture), StartsWith("\x89PNG"));
-    const json recorded = json::parse(read(state));
+    EXPECT_THAT(read_file(picture), StartsWith("\x89PNG"));
+    const json recorded = json::parse(read_file(state));
     EXPECT_EQ(recorded["schema"], "clearframe.snapshot/1");
     EXPECT_EQ(recorded["settings"]["width"], 320);
     EXPECT_EQ(recorded["settings"]["ring"], 4);
@@ -83,7 +60,7 @@ TEST(Demo, DrawsTheWindowWithoutADisplay) {
         EXPECT_EQ(path["lost"], 0);
         EXPECT_EQ(path["corrupt"], 0);
     }
-    EXPECT_EQ(files_in(directory), 2u);
+    EXPECT_EQ(entries_of(directory.path()), 2u);
 }
 
 TEST(Demo, BeginsAsTheOptionsSay) {
@@ -91,11 +68,11 @@ TEST(Demo, BeginsAsTheOptionsSay) {
     const TemporaryDirectory directory;
     const auto state = directory.path() / "state.json";
     const Finished done =
-        demo(small({"--scene", "none", "--paths", "staging", "--verify", "full", "--one-at-a-time",
-                    "--nic", "emulated:rate=4Gbps", "--seed", "9", "--record", state, "--after",
-                    "0.5", "--bounce", "both"}));
+        demo(small_demo({"--scene", "none", "--paths", "staging", "--verify", "full",
+                         "--one-at-a-time", "--nic", "emulated:rate=4Gbps", "--seed", "9",
+                         "--record", state, "--after", "0.5", "--bounce", "both"}));
     ASSERT_EQ(done.status, 0) << done.describe();
-    const json recorded = json::parse(read(state));
+    const json recorded = json::parse(read_file(state));
     const json expected{
         {"paths", {"staging"}},  {"interleaved", false}, {"width", 320}, {"height", 180},
         {"scene", "none"},       {"verify", "full"},     {"ring", 4},    {"paused", false},
@@ -121,7 +98,7 @@ TEST(Demo, AReplayIsTheSameEveryTime) {
         EXPECT_TRUE(done.out == first) << "round " << round;
     }
     // And another one with the help open.
-    json changed = json::parse(read(state));
+    json changed = json::parse(read_file(state));
     changed["ui"] = {{"help", true}};
     std::ofstream(state) << changed.dump();
     const Finished done = demo({"--offscreen", "--replay", state, "--screenshot", "-"});
@@ -133,19 +110,19 @@ TEST(Demo, WhatItRecordsCanBeReplayed) {
     NEEDS_A_GPU();
     const TemporaryDirectory directory;
     const auto state = directory.path() / "state.json";
-    ASSERT_EQ(demo(small({"--record", state, "--after", "0.5"})).status, 0);
+    ASSERT_EQ(demo(small_demo({"--record", state, "--after", "0.5"})).status, 0);
     const auto picture = directory.path() / "replayed.png";
     const Finished done =
         demo({"--offscreen", "--replay", state, "--screenshot", picture, "--scale", "1.5"});
     EXPECT_EQ(done.status, 0) << done.describe();
-    EXPECT_THAT(read(picture), StartsWith("\x89PNG"));
+    EXPECT_THAT(read_file(picture), StartsWith("\x89PNG"));
 }
 
 TEST(Demo, ValidationLayersHaveNothingToSay) {
     NEEDS_A_GPU();
     const TemporaryDirectory directory;
     const auto picture = directory.path() / "window.png";
-    std::vector<std::string> arguments = small({"--screenshot", picture, "--after", "1"});
+    std::vector<std::string> arguments = small_demo({"--screenshot", picture, "--after", "1"});
     arguments.insert(arguments.begin(), "demo");
     const Finished done = run(
         {.arguments = arguments,
@@ -162,13 +139,13 @@ TEST(Demo, ASignalEndsItAndLeavesNoFile) {
         const TemporaryDirectory directory;
         const auto picture = directory.path() / "window.png";
         std::ofstream(picture) << "earlier";
-        const Finished done =
-            demo(small({"--screenshot", picture, "--after", "3600"}), {{"demo drawn by", signal}});
+        const Finished done = demo(small_demo({"--screenshot", picture, "--after", "3600"}),
+                                   {{"demo drawn by", signal}});
         EXPECT_EQ(done.status, 1) << done.describe();
         EXPECT_EQ(done.signals_sent, 1u) << done.describe();
         EXPECT_THAT(done.err, HasSubstr("ended before its files were written"));
-        EXPECT_EQ(read(picture), "earlier");
-        EXPECT_EQ(files_in(directory), 1u) << "a temporary file was left behind";
+        EXPECT_EQ(read_file(picture), "earlier");
+        EXPECT_EQ(entries_of(directory.path()), 1u) << "a temporary file was left behind";
     }
 }
 
@@ -176,12 +153,12 @@ TEST(Demo, AFailureIsShownAndReturned) {
     NEEDS_A_GPU();
     const TemporaryDirectory directory;
     const auto state = directory.path() / "state.json";
-    const Finished done = demo(small(
+    const Finished done = demo(small_demo(
         {"--scene", "none", "--nic", "emulated:error=@9", "--record", state, "--after", "3"}));
     EXPECT_EQ(done.status, 1) << done.describe();
     EXPECT_THAT(done.err,
                 HasSubstr("sending frame 9 to slot 1 failed: IBV_WC_REM_ACCESS_ERR (10)"));
-    const json recorded = json::parse(read(state));
+    const json recorded = json::parse(read_file(state));
     EXPECT_EQ(recorded["state"], "failed");
     EXPECT_THAT(recorded["trouble"].get<std::string>(), HasSubstr("IBV_WC_REM_ACCESS_ERR (10)"));
 }
@@ -190,8 +167,8 @@ TEST(Demo, ABadFrameIsNamedAndReturned) {
     NEEDS_A_GPU();
     const TemporaryDirectory directory;
     const auto state = directory.path() / "state.json";
-    const Finished done = demo(
-        small({"--scene", "none", "--nic", "emulated:drop=@9", "--record", state, "--after", "3"}));
+    const Finished done = demo(small_demo(
+        {"--scene", "none", "--nic", "emulated:drop=@9", "--record", state, "--after", "3"}));
     EXPECT_EQ(done.status, 1) << done.describe();
     EXPECT_THAT(done.err, HasSubstr("frame 9 never arrived"));
 }
@@ -200,9 +177,9 @@ TEST(Demo, RunsWithoutAGpuForTheFrames) {
     NEEDS_A_GPU();
     const TemporaryDirectory directory;
     const auto state = directory.path() / "state.json";
-    const Finished done = demo(small({"--gpu", "none", "--record", state, "--after", "0.5"}));
+    const Finished done = demo(small_demo({"--gpu", "none", "--record", state, "--after", "0.5"}));
     EXPECT_EQ(done.status, 0) << done.describe();
-    const json recorded = json::parse(read(state));
+    const json recorded = json::parse(read_file(state));
     EXPECT_EQ(recorded["settings"]["scene"], "none");
     EXPECT_EQ(recorded["choices"]["scenes"], json::array({"none"}));
 }
@@ -240,23 +217,10 @@ TEST(Demo, AnswersHelp) {
     EXPECT_THAT(done.err, IsEmpty());
 }
 
-struct Refused {
-    const char* name;
-    std::vector<std::string> arguments;
-    int status;
-    std::string says; // in its one line
-};
-
-void PrintTo(const Refused& refused, std::ostream* out) { *out << refused.name; }
-
 class DemoRefuses : public ::testing::TestWithParam<Refused> {};
 
 TEST_P(DemoRefuses, InOneLineWithTheRightStatus) {
-    const Finished done = demo(GetParam().arguments);
-    EXPECT_EQ(done.status, GetParam().status) << done.describe();
-    EXPECT_THAT(done.err, AllOf(StartsWith("clearframe: "), HasSubstr(GetParam().says)));
-    EXPECT_EQ(std::count(done.err.begin(), done.err.end(), '\n'), 1) << done.err;
-    EXPECT_THAT(done.out, IsEmpty());
+    expect_refused(demo(GetParam().arguments), GetParam().status, GetParam().says);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -311,4 +275,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& refused) { return refused.param.name; });
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

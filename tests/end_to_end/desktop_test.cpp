@@ -1,10 +1,10 @@
 // The demo on a desktop: the real program in a real window, on X servers and a Wayland compositor
 // of the tests' own, driven with keys and mouse, and closed in every way there is.
+#include "support/files.h"
 #include "support/pictures.h"
 #include "support/process.h"
 #include "support/program.h"
 #include "support/snapshots.h"
-#include "support/temporary_directory.h"
 #include "support/x_server.h"
 
 #include <gmock/gmock.h>
@@ -24,7 +24,7 @@
 #include <memory>
 #include <thread>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -373,4 +373,4 @@ TEST_F(Wayland, ADyingCompositorEndsItAndNothingHangs) {
 }
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

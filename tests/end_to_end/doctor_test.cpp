@@ -1,8 +1,9 @@
 // `clearframe doctor` as its users run it: on this machine, without rights, on pictures of other
 // machines, and with drivers that hang or crash.
+#include "end_to_end/expectations.h"
+#include "support/files.h"
 #include "support/process.h"
 #include "support/program.h"
-#include "support/temporary_directory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,7 +17,7 @@
 #include <functional>
 #include <sstream>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -28,12 +29,6 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 using nlohmann::json;
-
-std::string read(const fs::path& path) {
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
-}
 
 // Long enough for any machine: what it says is not to depend on how busy that is.
 Command doctor(std::vector<std::string> more = {}) {
@@ -197,7 +192,7 @@ TEST(Doctor, QuietWritesOnlyTheFile) {
     const fs::path file = directory / "doctor.json";
     const Finished done = run(doctor({"--quiet", "--json", file}));
     EXPECT_THAT(done.out + done.err, IsEmpty());
-    EXPECT_TRUE(json::accept(read(file)));
+    EXPECT_TRUE(json::accept(read_file(file)));
 }
 
 TEST(Doctor, WorksWithoutRights) {
@@ -325,14 +320,12 @@ TEST(Doctor, AReaderThatGoesAwayIsNoError) {
     EXPECT_THAT(done.err, IsEmpty());
 }
 
-struct BadUse {
-    std::vector<std::string> arguments;
-    int status;
-    std::string says;
-};
-
 TEST(Doctor, RefusesBadArguments) {
-    const BadUse uses[] = {
+    const struct {
+        std::vector<std::string> arguments;
+        int status;
+        std::string says;
+    } uses[] = {
         {{"--nonsense"}, 2, "--nonsense"},
         {{"--timeout", "0"}, 2, "--timeout"},
         {{"--timeout", "nan"}, 2, "--timeout"},
@@ -343,14 +336,10 @@ TEST(Doctor, RefusesBadArguments) {
         {{"--quiet", "--json", ""}, 2, "the name is empty"},
         {{"--quiet", "--json", "/dev/full"}, 1, "ENOSPC"},
     };
-    for (const BadUse& use : uses) {
+    for (const auto& use : uses) {
         std::vector<std::string> arguments{"doctor"};
         arguments.insert(arguments.end(), use.arguments.begin(), use.arguments.end());
-        const Finished done = run({.arguments = arguments});
-        EXPECT_EQ(done.status, use.status) << done.describe();
-        EXPECT_THAT(done.err, AllOf(StartsWith("clearframe: "), HasSubstr(use.says)));
-        EXPECT_EQ(std::count(done.err.begin(), done.err.end(), '\n'), 1) << done.err;
-        EXPECT_THAT(done.out, IsEmpty());
+        expect_refused(run({.arguments = arguments}), use.status, use.says);
     }
 }
 
@@ -400,7 +389,7 @@ TEST_P(DoctorText, IsAsItWas) {
     const fs::path file = fs::path(CLEARFRAME_GOLDEN) / (std::string(GetParam().name) + ".txt");
     if (std::getenv("CLEARFRAME_BLESS"))
         std::ofstream(file) << done.out;
-    EXPECT_EQ(done.out, read(file)) << file;
+    EXPECT_EQ(done.out, read_file(file)) << file;
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -466,4 +455,4 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

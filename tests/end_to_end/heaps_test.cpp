@@ -1,7 +1,8 @@
 // `clearframe heaps` as its users run it.
+#include "end_to_end/expectations.h"
+#include "support/files.h"
 #include "support/process.h"
 #include "support/program.h"
-#include "support/temporary_directory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +13,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -23,12 +24,6 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 using nlohmann::json;
-
-std::string read(const fs::path& path) {
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
-}
 
 Finished heaps(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "heaps");
@@ -115,7 +110,7 @@ TEST(HeapsCommand, EndsEarlyOnCtrlCAndStillReports) {
         EXPECT_EQ(done.status, 0) << done.describe();
         EXPECT_EQ(done.signals_sent, 1u) << done.describe();
         EXPECT_THAT(done.out, HasSubstr("ended early by a signal"));
-        EXPECT_EQ(json::parse(read(file))["ended_early"], true);
+        EXPECT_EQ(json::parse(read_file(file))["ended_early"], true);
     }
 }
 
@@ -142,14 +137,12 @@ TEST(HeapsCommand, LooksAtAPicture) {
     EXPECT_EQ(record["heaps"][4]["usable"], true);
 }
 
-struct BadUse {
-    std::vector<std::string> arguments;
-    int status;
-    std::string says;
-};
-
 TEST(HeapsCommand, RefusesBadArguments) {
-    const BadUse uses[] = {
+    const struct {
+        std::vector<std::string> arguments;
+        int status;
+        std::string says;
+    } uses[] = {
         {{"--nonsense"}, 2, "--nonsense"},
         {{"--sizes", "0"}, 2, "--sizes '0'"},
         {{"--sizes", "12X"}, 2, "--sizes '12X'"},
@@ -166,14 +159,9 @@ TEST(HeapsCommand, RefusesBadArguments) {
         {{"--json", "/nonexistent/x.json"}, 3, "ENOENT"},
         {{"--quiet", "--json", "/dev/full"}, 1, "ENOSPC"},
     };
-    for (const BadUse& use : uses) {
-        const Finished done = heaps(use.arguments);
-        EXPECT_EQ(done.status, use.status) << done.describe();
-        EXPECT_THAT(done.err, AllOf(StartsWith("clearframe: "), HasSubstr(use.says)));
-        EXPECT_EQ(std::count(done.err.begin(), done.err.end(), '\n'), 1) << done.err;
-        EXPECT_THAT(done.out, IsEmpty());
-    }
+    for (const auto& use : uses)
+        expect_refused(heaps(use.arguments), use.status, use.says);
 }
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

@@ -1,5 +1,6 @@
 // clearframe send and clearframe recv: two processes, as their users start them.
 #include "core/unique_fd.h"
+#include "end_to_end/expectations.h"
 #include "support/beside.h"
 #include "support/files.h"
 #include "support/pictures.h"
@@ -21,7 +22,7 @@
 #include <set>
 #include <thread>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 using ::testing::AllOf;
@@ -29,11 +30,12 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::vector<std::string> small{"--size",  "320x200", "--gpu",    "none", "--frames", "40",
-                                     "--block", "20",      "--warmup", "4",    "--verify", "full"};
+const std::vector<std::string> tiny_stream{"--size",   "320x200", "--gpu",    "none",
+                                           "--frames", "40",      "--block",  "20",
+                                           "--warmup", "4",       "--verify", "full"};
 
 Command sending(const Receiver& to, const std::vector<std::string>& options = {}) {
-    return {.arguments = with(with({"send", to.address()}, small), options)};
+    return {.arguments = with(with({"send", to.address()}, tiny_stream), options)};
 }
 
 // As sending(), but for longer than any test lasts.
@@ -48,14 +50,6 @@ constexpr bool sanitized = true;
 #else
 constexpr bool sanitized = false;
 #endif
-
-std::size_t open_files(pid_t process) {
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry :
-         std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/fd"))
-        ++count;
-    return count;
-}
 
 std::size_t resident_kib(pid_t process) {
     std::ifstream status("/proc/" + std::to_string(process) + "/status");
@@ -157,7 +151,7 @@ TEST(SendRecv, KeepsReceivingWhateverBecomesOfSenders) {
     ASSERT_EQ(run(sending(receiver)).status, 0);
     // It reports once all that the sender took is given back.
     receiver.wait_for_times("emulated here:", 1);
-    const std::size_t files = open_files(receiver.process());
+    const std::size_t files = open_descriptors(std::to_string(receiver.process()));
     const std::size_t memory = resident_kib(receiver.process());
     for (int i = 0; i < 5; ++i) {
         Command command = sending_on(receiver);
@@ -181,7 +175,7 @@ TEST(SendRecv, KeepsReceivingWhateverBecomesOfSenders) {
     while (last.status == 3 && last.err.find("busy") != std::string::npos);
     EXPECT_EQ(last.status, 0) << last.describe();
     receiver.wait_for_times("emulated here:", 3); // the killed ones have no report
-    EXPECT_LE(open_files(receiver.process()), files);
+    EXPECT_LE(open_descriptors(std::to_string(receiver.process())), files);
     // A sanitizer keeps what was freed for a while.
     if (!sanitized) {
         EXPECT_LE(resident_kib(receiver.process()), memory + 16 * 1024);
@@ -262,17 +256,6 @@ TEST(SendRecv, ASecondSenderIsToldThatTheReceiverIsBusy) {
     first.finish();
     EXPECT_EQ(receiver.finish().status, 0) << receiver.finish().describe();
 }
-
-bool can_draw() {
-    static const bool known = run({.arguments = {"demo", "--offscreen", "--scene", "none", "--size",
-                                                 "320x200", "--after", "0.1", "--record", "-"}})
-                                  .status == 0;
-    return known;
-}
-
-#define NEEDS_A_GPU()                                                                              \
-    if (!can_draw())                                                                               \
-    GTEST_SKIP() << "no Vulkan device here that can draw: install mesa-vulkan-drivers"
 
 // How many different ones there are.
 std::size_t colours_in(const Pixels& picture) {
@@ -396,4 +379,4 @@ TEST(SendRecv, RefusesInOneLineWithTheRightStatus) {
 }
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

@@ -3,7 +3,7 @@
 
 #include "fake_verbs/fake_verbs.h"
 #include "nic/verbs.h"
-#include "support/temporary_directory.h"
+#include "support/files.h"
 #include "unit/nic/support.h"
 
 #include <gtest/gtest.h>
@@ -39,7 +39,7 @@ private:
         std::ofstream(file) << text << '\n';
     }
 
-    testing::TemporaryDirectory root_;
+    test::TemporaryDirectory root_;
 };
 
 // A test that begins with a device as `traits` say and nothing open, and must end so.

@@ -1,16 +1,17 @@
 // Every system call and every Vulkan command of a run that can fail is made to fail in turn: the
 // program ends by itself with one clear line and the right status, and leaves no half-written file.
+#include "fault/clean_end.h"
 #include "fault/counts.h"
+#include "support/files.h"
 #include "support/process.h"
 #include "support/program.h"
-#include "support/temporary_directory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 using ::testing::AnyOf;
@@ -19,39 +20,11 @@ using ::testing::StartsWith;
 
 using Environment = std::map<std::string, std::optional<std::string>>;
 
-std::size_t files_in(const std::filesystem::path& directory) {
-    using Iterator = std::filesystem::directory_iterator;
-    return static_cast<std::size_t>(std::distance(Iterator(directory), Iterator()));
-}
-
 std::vector<std::string> tiny(const std::string& scene, const std::filesystem::path& result) {
     return {"bench", "--size",   "64x64",     "--frames", "6",      "--block",
             "3",     "--warmup", "2",         "--ring",   "2",      "--scene",
             scene,   "--quiet",  "--timeout", "1",        "--json", result};
 }
-
-// A failed call may be survived (another heap, no GPU), but then the result must be whole; or it
-// ends the run with a line that says what, with the native code.
-void expect_clean_end(const Finished& done, const std::filesystem::path& directory,
-                      const std::string& native) {
-    ASSERT_TRUE(done.status) << done.describe();
-    const auto result = directory / "result.json";
-    if (done.status == 0) {
-        std::ifstream in(result);
-        EXPECT_TRUE(nlohmann::json::accept(in)) << done.describe();
-        return;
-    }
-    EXPECT_THAT(*done.status, AnyOf(1, 3)) << done.describe();
-    EXPECT_THAT(done.err, StartsWith("clearframe: ")) << done.describe();
-    EXPECT_THAT(done.err, HasSubstr(native)) << done.describe();
-    EXPECT_EQ(std::count(done.err.begin(), done.err.end(), '\n'), 1) << done.describe();
-    EXPECT_EQ(files_in(directory), 0u) << "a file was left behind: " << done.describe();
-}
-
-struct CallError {
-    const char* call;
-    const char* error;
-};
 
 class FailingCall : public ::testing::TestWithParam<CallError> {};
 
@@ -195,4 +168,4 @@ TEST_F(FailingVulkan, ADeviceWithoutAnyImportIsRefusedByName) {
 }
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

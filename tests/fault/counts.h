@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 
 // Names and numbers of the calls that a run made.
 inline std::vector<std::pair<std::string, int>> counts(const std::filesystem::path& file) {
@@ -20,4 +20,4 @@ inline std::vector<std::pair<std::string, int>> counts(const std::filesystem::pa
     return result;
 }
 
-} // namespace clearframe::testing
+} // namespace clearframe::test

@@ -1,15 +1,15 @@
 // Every Vulkan command that the display is made of is made to fail in turn: it ends with one clear
 // line, or goes on and shows what it should.
 #include "fault/counts.h"
+#include "support/files.h"
 #include "support/process.h"
 #include "support/program.h"
-#include "support/temporary_directory.h"
 #include "support/x_server.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 using ::testing::AnyOf;
@@ -128,4 +128,4 @@ TEST_F(WindowFault, AWindowThatIsGoneEndsIt) {
 }
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

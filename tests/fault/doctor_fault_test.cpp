@@ -1,45 +1,20 @@
 // The system calls of `doctor` and of `heaps` are made to fail in turn, in the process itself and
 // in those of its probes: a failed one is a finding or ends the program with one clear line, and
 // leaves no half-written file.
+#include "fault/clean_end.h"
+#include "support/files.h"
 #include "support/process.h"
 #include "support/program.h"
-#include "support/temporary_directory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
-using ::testing::AnyOf;
-using ::testing::HasSubstr;
-using ::testing::StartsWith;
-
-struct CallError {
-    const char* call;
-    const char* error;
-};
-
-void PrintTo(const CallError& error, std::ostream* out) { *out << error.call; }
-
 class FailingProbe : public ::testing::TestWithParam<CallError> {};
-
-void expect_clean_end(const Finished& done, const std::filesystem::path& directory,
-                      const std::string& native) {
-    ASSERT_TRUE(done.status) << done.describe();
-    if (done.status == 0 || done.status == 4) {
-        std::ifstream in(directory / "result.json");
-        EXPECT_TRUE(nlohmann::json::accept(in)) << done.describe();
-        return;
-    }
-    EXPECT_THAT(*done.status, AnyOf(1, 3)) << done.describe();
-    EXPECT_THAT(done.err, StartsWith("clearframe: ")) << done.describe();
-    EXPECT_THAT(done.err, HasSubstr(native)) << done.describe();
-    EXPECT_EQ(std::count(done.err.begin(), done.err.end(), '\n'), 1) << done.describe();
-    EXPECT_TRUE(std::filesystem::is_empty(directory)) << done.describe();
-}
 
 TEST_P(FailingProbe, IsAFindingOrEndsTheProgramCleanly) {
     // The probes count on from where the program has come, each for itself.
@@ -61,7 +36,7 @@ TEST_P(FailingProbe, IsAFindingOrEndsTheProgramCleanly) {
                                      {"VK_ICD_FILENAMES", "/nonexistent.json"}},
                      .preload = {failing_calls_library()},
                      .time_limit = std::chrono::seconds(90)});
-            expect_clean_end(done, directory.path(), GetParam().error);
+            expect_clean_end(done, directory.path(), GetParam().error, command[0] == "doctor");
         }
 }
 
@@ -75,4 +50,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& call) { return std::string(call.param.call); });
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

@@ -1,6 +1,6 @@
+#include "support/files.h"
 #include "support/process.h"
 #include "support/program.h"
-#include "support/temporary_directory.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <fstream>
 #include <iterator>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 Finished probe(const std::string& fail, const std::filesystem::path& count = {}) {
@@ -93,4 +93,4 @@ TEST(FailingCalls, APlanThatMakesNoSenseEndsTheProgram) {
 }
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

@@ -1,9 +1,9 @@
 // The window's pictures against those in golden/, which were made by the reference driver. With
 // CLEARFRAME_BLESS=1 (tests/screenshots/bless) they are written instead.
+#include "support/files.h"
 #include "support/pictures.h"
 #include "support/process.h"
 #include "support/snapshots.h"
-#include "support/temporary_directory.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -13,7 +13,7 @@
 #include <fstream>
 #include <regex>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -202,4 +202,4 @@ TEST(Compare, LetsRoundingPassAndNothingElse) {
 }
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

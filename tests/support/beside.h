@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 
 // A program that runs beside the test.
 class Beside {
@@ -107,4 +107,4 @@ private:
     std::string address_;
 };
 
-} // namespace clearframe::testing
+} // namespace clearframe::test

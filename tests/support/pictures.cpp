@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 
 std::optional<Pixels> read_png(const std::filesystem::path& file) {
     if (!std::filesystem::exists(file))
@@ -66,4 +66,4 @@ Difference compare(const Pixels& actual, const Pixels& golden) {
     return difference;
 }
 
-} // namespace clearframe::testing
+} // namespace clearframe::test

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 
 struct Pixels {
     std::uint32_t width = 0, height = 0;
@@ -34,4 +34,4 @@ struct Difference {
 };
 Difference compare(const Pixels& actual, const Pixels& golden);
 
-} // namespace clearframe::testing
+} // namespace clearframe::test

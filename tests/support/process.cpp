@@ -20,7 +20,7 @@
 #include <cstring>
 #include <string_view>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 int check(int result, const char* what) {
@@ -332,4 +332,4 @@ Finished run_redirected(const std::vector<std::string>& arguments, const std::st
     return run(command);
 }
 
-} // namespace clearframe::testing
+} // namespace clearframe::test

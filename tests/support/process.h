@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 
 // Which of the program's streams are a terminal (one of its own, 100 columns) and not a pipe. With
 // any of them its standard input is that terminal too; otherwise it is /dev/null.
@@ -65,4 +65,4 @@ Finished run(const Command& command);
 // Runs clearframe with its streams sent elsewhere by the shell: "> /dev/full".
 Finished run_redirected(const std::vector<std::string>& arguments, const std::string& where);
 
-} // namespace clearframe::testing
+} // namespace clearframe::test

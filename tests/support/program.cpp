@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 
 std::filesystem::path clearframe_program() {
     const char* named = std::getenv("CLEARFRAME_PROGRAM");
@@ -15,4 +15,4 @@ std::filesystem::path fault_layer_directory() { return CLEARFRAME_FAULT_LAYER; }
 
 std::string fault_layer_name() { return CLEARFRAME_FAULT_LAYER_NAME; }
 
-} // namespace clearframe::testing
+} // namespace clearframe::test

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 
 std::filesystem::path clearframe_program();    // $CLEARFRAME_PROGRAM, or the one of this build
 std::filesystem::path failing_calls_library(); // tests/fault/failing_calls.cpp
@@ -13,4 +13,4 @@ std::filesystem::path failing_calls_library(); // tests/fault/failing_calls.cpp
 std::filesystem::path fault_layer_directory();
 std::string fault_layer_name();
 
-} // namespace clearframe::testing
+} // namespace clearframe::test

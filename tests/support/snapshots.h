@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 
 // tests/screenshots/states/NAME.json. `running` is a whole snapshot, of a run on a machine with
 // none of the hardware; every other file is a JSON merge patch (RFC 7396) of it, in which a
@@ -37,4 +37,4 @@ inline std::vector<std::string> state_names(const std::filesystem::path& states)
     return {names.begin(), names.end()};
 }
 
-} // namespace clearframe::testing
+} // namespace clearframe::test

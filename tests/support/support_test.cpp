@@ -1,5 +1,5 @@
+#include "support/files.h"
 #include "support/process.h"
-#include "support/temporary_directory.h"
 
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include <cstdlib>
 #include <fstream>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -122,9 +122,6 @@ TEST(Run, ReadsJson) {
 }
 
 TEST(Run, LeavesNoDescriptorOpen) {
-    const auto open_descriptors = [] {
-        return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
-    };
     const auto before = open_descriptors();
     Command command = shell("true");
     command.terminal = Terminal::both;
@@ -144,4 +141,4 @@ TEST(TemporaryDirectory, IsRemovedWithWhatItHolds) {
 }
 
 } // namespace
-} // namespace clearframe::testing
+} // namespace clearframe::test

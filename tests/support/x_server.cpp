@@ -23,7 +23,7 @@
 #include <memory>
 #include <stdexcept>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 namespace {
 
 constexpr const char* program = "/usr/bin/Xvfb";
@@ -196,4 +196,4 @@ Screen XServer::screen() const {
     return screen;
 }
 
-} // namespace clearframe::testing
+} // namespace clearframe::test

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace clearframe::testing {
+namespace clearframe::test {
 
 // What is on a screen: rows of 0xRRGGBB.
 struct Screen {
@@ -45,4 +45,4 @@ private:
     std::string display_;
 };
 
-} // namespace clearframe::testing
+} // namespace clearframe::test

@@ -18,7 +18,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr Nanoseconds long_enough = 60'000'000'000;
+constexpr Nanoseconds examination_limit = 60'000'000'000;
 
 // A script that is run in the doctor's place.
 class Script {
@@ -63,7 +63,7 @@ TEST(Examination, ShowsWhatTheDoctorReports) {
     for (const char* status : {"0", "4"}) {
         const Script script("[ \"$*\" = 'doctor --quiet --json -' ] || exit 9\ncat <<'END'\n" +
                             report() + "END\nexit " + status);
-        Examination examination(script.path(), long_enough);
+        Examination examination(script.path(), examination_limit);
         EXPECT_FALSE(examination.view());
         examination.start();
         const DoctorView view = outcome(examination);
@@ -75,7 +75,7 @@ TEST(Examination, ShowsWhatTheDoctorReports) {
 
 TEST(Examination, LooksAnewWhenAskedAgain) {
     const Script script("printf x >> \"$0.count\"; exit 3");
-    Examination examination(script.path(), long_enough);
+    Examination examination(script.path(), examination_limit);
     for (int i = 0; i < 3; ++i) {
         examination.start();
         outcome(examination);
@@ -93,13 +93,13 @@ TEST(Examination, SaysWhatWentWrong) {
                                Wrong{"echo '{}'", "schema is missing"},
                                Wrong{"echo nonsense", "is not JSON"}, Wrong{"", "is not JSON"}}) {
         const Script script(wrong.script);
-        Examination examination(script.path(), long_enough);
+        Examination examination(script.path(), examination_limit);
         examination.start();
         const DoctorView view = outcome(examination);
         EXPECT_THAT(view.trouble, HasSubstr(wrong.says)) << wrong.script;
         EXPECT_TRUE(view.sections.empty());
     }
-    Examination nobody("/nonexistent/doctor", long_enough);
+    Examination nobody("/nonexistent/doctor", examination_limit);
     nobody.start();
     EXPECT_THAT(outcome(nobody).trouble,
                 AllOf(HasSubstr("starting the doctor: /nonexistent/doctor"), HasSubstr("ENOENT")));
@@ -116,7 +116,7 @@ TEST(Examination, LeavesNoProcessAndNoDescriptor) {
     const Script good("exit 0"), hangs("exec sleep 1000");
     const std::size_t before = descriptors();
     for (const Script* script : {&good, &hangs}) {
-        Examination examination(script->path(), long_enough);
+        Examination examination(script->path(), examination_limit);
         examination.start();
         EXPECT_TRUE(examination.view());
         examination.start(); // while it looks there is nothing more to do

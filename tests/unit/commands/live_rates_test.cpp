@@ -11,7 +11,6 @@ using testing::Eq;
 using testing::Optional;
 
 constexpr Nanoseconds ms = 1'000'000;
-constexpr Nanoseconds second = 1000 * ms;
 constexpr Nanoseconds bin = 250 * ms;
 
 // The last `count` of them, up to the last whole bin before `time`.
@@ -23,7 +22,7 @@ std::vector<std::optional<float>> last(const RateHistory& history, Nanoseconds t
 
 TEST(RateHistory, IsEmptyWhereNothingRan) {
     RateHistory history;
-    for (const std::optional<float> rate : history.rates(100 * second))
+    for (const std::optional<float> rate : history.rates(100 * one_second))
         EXPECT_EQ(rate, std::nullopt);
     for (const std::optional<float> rate : history.rates(0)) // the clock has just begun
         EXPECT_EQ(rate, std::nullopt);
@@ -84,13 +83,13 @@ TEST(RecentTotals, AreThoseOfTheLastThreeSeconds) {
     RecentTotals recent;
     EXPECT_EQ(recent.sum().gbytes_per_s(), 0);
     for (int i = 0; i < 100; ++i)
-        recent.add({.frames = 1, .bytes = 1'000'000'000, .time = second / 10});
+        recent.add({.frames = 1, .bytes = 1'000'000'000, .time = one_second / 10});
     EXPECT_DOUBLE_EQ(recent.sum().gbytes_per_s(), 10);
     EXPECT_EQ(recent.sum().frames, 30u);
     for (int i = 0; i < 30; ++i)
-        recent.add({.frames = 1, .bytes = 500'000'000, .time = second / 10});
+        recent.add({.frames = 1, .bytes = 500'000'000, .time = one_second / 10});
     EXPECT_DOUBLE_EQ(recent.sum().gbytes_per_s(), 5);
-    recent.add({.frames = 7, .bytes = 90, .time = 60 * second}); // one block alone
+    recent.add({.frames = 7, .bytes = 90, .time = 60 * one_second}); // one block alone
     EXPECT_EQ(recent.sum().frames, 7u);
 }
 

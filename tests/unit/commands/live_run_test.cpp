@@ -20,8 +20,7 @@ using testing::Field;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr Nanoseconds second = 1'000'000'000;
-constexpr Nanoseconds patience = 60 * second; // longer than anything takes that works
+constexpr Nanoseconds patience = 60 * one_second; // longer than anything takes that works
 
 // Stands in for imported slots: none are drawn here.
 std::shared_ptr<const ViewedSlots> imported() {

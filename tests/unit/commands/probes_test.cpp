@@ -1,6 +1,7 @@
 // Probes that end well, and all the ways in which they do not.
 #include "commands/probes.h"
 #include "core/error.h"
+#include "support/files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,17 +18,13 @@
 namespace clearframe {
 namespace {
 
+using test::open_descriptors;
 using testing::HasSubstr;
 
 constexpr Nanoseconds long_enough = 60'000'000'000;
 
 std::vector<Report> run(std::vector<Probe> probes, Nanoseconds timeout = long_enough) {
     return run_probes(probes, timeout, [](const std::string&) {});
-}
-
-std::size_t descriptors() {
-    using Iterator = std::filesystem::directory_iterator;
-    return static_cast<std::size_t>(std::distance(Iterator("/proc/self/fd"), Iterator()));
 }
 
 Report good() { return {{{"x", Health::good, "well", ""}}, {}, {}}; }
@@ -104,9 +101,9 @@ TEST(Probes, OneThatHangsIsKilled) {
 }
 
 TEST(Probes, LeaveNoProcessAndNoDescriptor) {
-    const std::size_t before = descriptors();
+    const std::size_t before = open_descriptors();
     run({{"good", good}, {"exit", []() -> Report { ::_exit(0); }}});
-    EXPECT_EQ(descriptors(), before);
+    EXPECT_EQ(open_descriptors(), before);
     EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
     EXPECT_EQ(errno, ECHILD);
 }

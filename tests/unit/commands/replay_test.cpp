@@ -15,7 +15,7 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-json running() { return testing::state_json(CLEARFRAME_STATES, "running"); }
+json running() { return test::state_json(CLEARFRAME_STATES, "running"); }
 
 std::string refusal(const json& recording) {
     try {

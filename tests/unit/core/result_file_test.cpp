@@ -27,6 +27,8 @@
 namespace clearframe {
 namespace {
 
+using test::open_descriptors;
+
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
@@ -54,10 +56,6 @@ std::optional<Error> error_of(const std::function<void()>& step) {
         EXPECT_EQ(error->failure(), expected_failure);                                             \
         EXPECT_THAT(error->what(), AllOf(Not(HasSubstr("\n")), matcher));                          \
     }
-
-std::ptrdiff_t open_descriptors() {
-    return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
-}
 
 // A test that leaves as many descriptors open as it found.
 class ResultFileTest : public ::testing::Test {

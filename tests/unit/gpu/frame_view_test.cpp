@@ -315,13 +315,13 @@ TEST_F(FrameViewTest, GivesEverythingBack) {
     const FrameLayout layout = plain_frame_layout(64, 64);
     const auto slots = slots_of(layout, 4);
     views_->import(slots, layout);
-    const std::size_t before = open_fds();
+    const std::size_t before = test::open_descriptors();
     for (int i = 0; i < 20; ++i) {
         const auto viewed = views_->import(slots, layout);
         views_->resize(0, 64 + 32 * (i % 2), 64);
         views_->draw(0, *viewed, 3);
     }
-    EXPECT_EQ(open_fds(), before);
+    EXPECT_EQ(test::open_descriptors(), before);
 }
 
 TEST_F(FrameViewTest, SaysWhyItCannotImport) {

@@ -5,6 +5,7 @@
 #include "gpu/gpu.h"
 #include "gpu/scene.h"
 #include "memory/heap.h"
+#include "support/files.h"
 
 #include <gtest/gtest.h>
 
@@ -63,11 +64,6 @@ inline std::vector<DmaBuf> allocate_slots(const Heap& heap, const FrameLayout& l
     for (std::size_t i = 0; i < count; ++i)
         slots.push_back(heap.allocate(layout.slot_bytes, exposure_of(heap), meter));
     return slots;
-}
-
-inline std::size_t open_fds() {
-    const std::filesystem::directory_iterator fds("/proc/self/fd");
-    return static_cast<std::size_t>(std::distance(begin(fds), end(fds)));
 }
 
 // The stamps of the frame in `slot`, held against what they must be.

@@ -170,11 +170,11 @@ TEST_F(GpuTest, AFailedImportIsAnErrorAndLeaksNothing) {
     std::vector<DmaBuf> slots = allocate_slots(*heap_, layout, 2, meter_);
     slots.emplace_back(UniqueFd(ends[0]), layout.slot_bytes, Exposure::private_memory, false,
                        "pipe", meter_);
-    const std::size_t fds = open_fds();
+    const std::size_t fds = test::open_descriptors();
     for (int i = 0; i < 5; ++i)
         EXPECT_THAT(error_of([&] { gpu.make_source(slots, layout, Scene::waves, 1); }),
                     HasSubstr("importing a slot of heap pipe (24.6 kB): VK_ERROR_"));
-    EXPECT_EQ(open_fds(), fds);
+    EXPECT_EQ(test::open_descriptors(), fds);
 }
 
 TEST_F(GpuTest, ComingAndGoingLeaksNoDescriptors) {
@@ -193,10 +193,10 @@ TEST_F(GpuTest, ComingAndGoingLeaksNoDescriptors) {
         }
     };
     round(); // what the driver opens once
-    const std::size_t fds = open_fds();
+    const std::size_t fds = test::open_descriptors();
     for (int i = 0; i < 20; ++i)
         round();
-    EXPECT_EQ(open_fds(), fds);
+    EXPECT_EQ(test::open_descriptors(), fds);
 }
 
 TEST_F(GpuTest, ASourceGoesWhileItsFramesAreInFlight) {

@@ -11,7 +11,7 @@
 namespace clearframe {
 namespace {
 
-constexpr std::uint32_t seed = 0xc0ffee;
+constexpr std::uint32_t drawn_seed = 0xc0ffee;
 constexpr std::uint64_t start_time = 1'000'000'000'000;
 
 using Case = std::tuple<Scene, TargetKind, ImportKind>;
@@ -42,7 +42,7 @@ protected:
         const FrameLayout layout = gpu.frame_layout(width, height);
         ExposureMeter meter;
         const std::vector<DmaBuf> slots = allocate_slots(heap, layout, 4, meter);
-        const auto source = gpu.make_source(slots, layout, scene(), seed);
+        const auto source = gpu.make_source(slots, layout, scene(), drawn_seed);
         EXPECT_EQ(source->scene(), scene());
         for (std::size_t round = 0; round < rounds; ++round) {
             const std::uint64_t sequence = first + round * slots.size();
@@ -50,9 +50,9 @@ protected:
                 source->begin(i, {.sequence = sequence + i, .time_ns = start_time + i});
             for (std::uint32_t i = 0; i < slots.size(); ++i) {
                 ASSERT_TRUE(source->wait(i, patience));
-                EXPECT_EQ(stamp_fault(slots[i], layout, scene(), seed, sequence + i),
+                EXPECT_EQ(stamp_fault(slots[i], layout, scene(), drawn_seed, sequence + i),
                           StampFault::none);
-                EXPECT_TRUE(picture_is(slots[i], layout, scene(), seed,
+                EXPECT_TRUE(picture_is(slots[i], layout, scene(), drawn_seed,
                                        scene() == Scene::none ? 0 : sequence + i));
                 const Mapping mapping = slots[i].map(Access::read);
                 FrameHeader header;

@@ -9,7 +9,6 @@ namespace clearframe {
 namespace {
 
 constexpr Nanoseconds ms = 1'000'000;
-constexpr Nanoseconds second = 1'000 * ms;
 
 // Frames of `bytes` every `period`, in a block of their own; returns the last arrival.
 Nanoseconds stream(ThroughputMeter& meter, std::uint64_t bytes, Nanoseconds period, int frames,
@@ -21,9 +20,9 @@ Nanoseconds stream(ThroughputMeter& meter, std::uint64_t bytes, Nanoseconds peri
 }
 
 TEST(ThroughputMeter, ConstantStreamFillsEqualBins) {
-    ThroughputMeter meter(10 * second);
+    ThroughputMeter meter(10 * one_second);
     // 7 ms do not divide 100 ms: counted whole, bins would differ by a frame in 14.
-    stream(meter, 7'000'000, 7 * ms, 300, 5 * second);
+    stream(meter, 7'000'000, 7 * ms, 300, 5 * one_second);
     const ThroughputMeter::Floor floor = meter.floor();
     EXPECT_EQ(floor.bins, 21U);
     EXPECT_NEAR(floor.min, 1.0, 1e-9);
@@ -33,7 +32,7 @@ TEST(ThroughputMeter, ConstantStreamFillsEqualBins) {
 }
 
 TEST(ThroughputMeter, FirstFrameOfABlockOnlyStartsTheClock) {
-    ThroughputMeter meter(second);
+    ThroughputMeter meter(one_second);
     meter.start_block();
     meter.arrived(1'000, 50);
     EXPECT_EQ(meter.total().frames, 0U);
@@ -47,7 +46,7 @@ TEST(ThroughputMeter, FirstFrameOfABlockOnlyStartsTheClock) {
 }
 
 TEST(ThroughputMeter, AGapShowsInMinimumAndP5) {
-    ThroughputMeter meter(10 * second);
+    ThroughputMeter meter(10 * one_second);
     const Nanoseconds end = stream(meter, 10'000'000, 10 * ms, 300, 0);
     meter.arrived(10'000'000, end + 300 * ms); // three bins with next to nothing
     for (int i = 1; i <= 70; ++i)
@@ -59,7 +58,7 @@ TEST(ThroughputMeter, AGapShowsInMinimumAndP5) {
 }
 
 TEST(ThroughputMeter, P5LeavesTheRarestGapOut) {
-    ThroughputMeter meter(10 * second);
+    ThroughputMeter meter(10 * one_second);
     const Nanoseconds end = stream(meter, 10'000'000, 10 * ms, 390, 0);
     meter.arrived(10'000'000, end + 100 * ms); // one bin of 40
     const ThroughputMeter::Floor floor = meter.floor();
@@ -69,10 +68,10 @@ TEST(ThroughputMeter, P5LeavesTheRarestGapOut) {
 }
 
 TEST(ThroughputMeter, TimeBetweenBlocksDoesNotCount) {
-    ThroughputMeter meter(10 * second);
+    ThroughputMeter meter(10 * one_second);
     Nanoseconds at = 0;
     for (int block = 0; block < 10; ++block)
-        at = stream(meter, 1'000'000, ms, 150, at + 3 * second);
+        at = stream(meter, 1'000'000, ms, 150, at + 3 * one_second);
     EXPECT_EQ(meter.total().frames, 1'500U);
     EXPECT_EQ(meter.total().time, 1'500 * ms);
     EXPECT_EQ(meter.block().frames, 150U);
@@ -84,7 +83,7 @@ TEST(ThroughputMeter, TimeBetweenBlocksDoesNotCount) {
 }
 
 TEST(ThroughputMeter, FramesLongerThanABinSpreadOverAllOfIt) {
-    ThroughputMeter meter(10 * second);
+    ThroughputMeter meter(10 * one_second);
     stream(meter, 250'000'000, 250 * ms, 8, 0);
     const ThroughputMeter::Floor floor = meter.floor();
     EXPECT_EQ(floor.bins, 20U);
@@ -93,7 +92,7 @@ TEST(ThroughputMeter, FramesLongerThanABinSpreadOverAllOfIt) {
 }
 
 TEST(ThroughputMeter, WithNoWholeBinTheFloorIsTheMean) {
-    ThroughputMeter meter(second);
+    ThroughputMeter meter(one_second);
     EXPECT_EQ(meter.floor().min, 0);
     stream(meter, 3'000'000, ms, 99, 0);
     const ThroughputMeter::Floor floor = meter.floor();
@@ -105,11 +104,11 @@ TEST(ThroughputMeter, WithNoWholeBinTheFloorIsTheMean) {
 TEST(ThroughputMeter, BeyondItsRoomOnlyTheTotalsCount) {
     ThroughputMeter meter(150 * ms);
     const Nanoseconds end = stream(meter, 1'000'000, ms, 500, 0);
-    meter.arrived(1, end + 10 * second);
+    meter.arrived(1, end + 10 * one_second);
     EXPECT_EQ(meter.floor().bins, 2U);
     EXPECT_NEAR(meter.floor().min, 1.0, 1e-9);
     EXPECT_EQ(meter.total().frames, 501U);
-    EXPECT_EQ(meter.total().time, 500 * ms + 10 * second);
+    EXPECT_EQ(meter.total().time, 500 * ms + 10 * one_second);
 }
 
 TEST(ThroughputMeter, AnyLongestIsTaken) {
@@ -123,7 +122,7 @@ TEST(ThroughputMeter, AnyLongestIsTaken) {
 }
 
 TEST(ThroughputMeter, ArrivalsAtOneInstantAndAClockGoingBackAreCounted) {
-    ThroughputMeter meter(second);
+    ThroughputMeter meter(one_second);
     meter.start_block();
     meter.arrived(1, 1'000);
     meter.arrived(10, 2'000);

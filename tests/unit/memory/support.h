@@ -1,6 +1,8 @@
 // What the tests of memory/ share.
 #pragma once
 
+#include "support/files.h"
+
 #include <gtest/gtest.h>
 
 #include <signal.h>
@@ -16,11 +18,6 @@
 #include <string_view>
 
 namespace clearframe::test {
-
-inline std::size_t open_descriptors() {
-    using Iterator = std::filesystem::directory_iterator;
-    return static_cast<std::size_t>(std::distance(Iterator("/proc/self/fd"), Iterator()));
-}
 
 // Sets a soft limit of this process until the end of the scope.
 class ResourceLimit {

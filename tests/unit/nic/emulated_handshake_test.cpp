@@ -16,7 +16,7 @@ using testing::HasSubstr;
 // Before it is let in. ---------------------------------------------------------------------------
 
 TEST_F(EmulatedPeer, AMalformedHelloIsTurnedAwayAndDoesNotEndTheWait) {
-    const std::ptrdiff_t fds = open_fds();
+    const std::size_t fds = open_descriptors();
     Hello other_magic{.key = key_}, other_version{.key = key_}, other_key{.key = key_};
     other_magic.magic[3] = 'x';
     other_version.version = protocol_version + 1;
@@ -54,7 +54,7 @@ TEST_F(EmulatedPeer, AMalformedHelloIsTurnedAwayAndDoesNotEndTheWait) {
                   Verdict{});
         expect_right_peer(accepting);
     }
-    EXPECT_EQ(open_fds(), fds + 1); // `file`
+    EXPECT_EQ(open_descriptors(), fds + 1); // `file`
 }
 
 TEST_F(EmulatedPeer, WhoSaysNothingHoldsUpNobody) {
@@ -190,7 +190,7 @@ TEST_F(EmulatedPeer, BadMemoryIsRefusedAndNothingOfItIsKept) {
          {good},
          [] { return some(ordinary_file("/", O_RDONLY)); }},
     };
-    const std::ptrdiff_t fds = open_fds(), maps = mappings();
+    const std::size_t fds = open_descriptors(), maps = mappings();
     for (const BadMemory& bad : bads) {
         SCOPED_TRACE(bad.what);
         Accepting accepting(*listener_, key_);
@@ -208,7 +208,7 @@ TEST_F(EmulatedPeer, BadMemoryIsRefusedAndNothingOfItIsKept) {
         }
         EXPECT_THAT(error_of_accept(accepting), HasSubstr(bad.error));
     }
-    EXPECT_EQ(open_fds(), fds);
+    EXPECT_EQ(open_descriptors(), fds);
     EXPECT_EQ(mappings(), maps);
     std::filesystem::remove(path);
     Accepting accepting(*listener_, key_);

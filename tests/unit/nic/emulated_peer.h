@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "nic/emulated/protocol.h"
 #include "nic/emulated/socket.h"
+#include "support/files.h"
 #include "unit/nic/support.h"
 
 #include <gtest/gtest.h>
@@ -26,15 +27,10 @@ using namespace emulated;
 
 inline constexpr std::size_t page = 4096;
 
-inline std::ptrdiff_t entries(const char* directory) {
-    return std::distance(std::filesystem::directory_iterator(directory), {});
-}
-inline std::ptrdiff_t open_fds() { return entries("/proc/self/fd"); }
-inline std::ptrdiff_t threads() { return entries("/proc/self/task"); }
-inline std::ptrdiff_t mappings() {
+inline std::size_t mappings() {
     std::ifstream maps("/proc/self/maps");
     std::string line;
-    std::ptrdiff_t count = 0;
+    std::size_t count = 0;
     while (std::getline(maps, line))
         count += line.find("memfd:") != line.npos || line.find("/dmabuf") != line.npos;
     return count;

@@ -184,18 +184,18 @@ TEST_F(EmulatedPeer, DescriptorsThatComeWithANoteAreNotKept) {
     RawPeer peer(listener_->address());
     const auto end = let_in(peer);
     end->post_receives(16);
-    const std::ptrdiff_t fds = open_fds();
+    const std::size_t fds = open_descriptors();
     const int some_fds[] = {memory_.get(), memory_.get()};
     for (int i = 0; i < 16; ++i)
         peer.send(bytes_of(arrived(0, 1)), some_fds);
     reap(*end, 16);
-    EXPECT_EQ(open_fds(), fds);
+    EXPECT_EQ(open_descriptors(), fds);
     peer.hang_up();
 }
 
 TEST_F(EmulatedPeer, ARevokedRegionIsUnmapped) {
     RawPeer peer(listener_->address());
-    const std::ptrdiff_t before = mappings();
+    const std::size_t before = mappings();
     const auto end = let_in(peer);
     const RegisteredBuffer source = buffers_.source(*nic_, page);
     WriteRequest request;

@@ -183,10 +183,10 @@ TEST_F(EmulatedPeer, NothingIsLeftOfManyConnections) {
         (i % 2 ? ends.sender : ends.receiver).reset();
     };
     connect(0);
-    const std::ptrdiff_t fds = open_fds(), maps = mappings(), tasks = threads();
+    const std::size_t fds = open_descriptors(), maps = mappings(), tasks = threads();
     for (int i = 0; i < 200; ++i)
         connect(i);
-    EXPECT_EQ(open_fds(), fds);
+    EXPECT_EQ(open_descriptors(), fds);
     EXPECT_EQ(mappings(), maps);
     EXPECT_EQ(threads(), tasks);
 }

@@ -38,8 +38,6 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std
 namespace clearframe {
 namespace {
 
-constexpr Nanoseconds second = 1'000'000'000;
-
 class Allocations : public testing::TestWithParam<Scene> {};
 
 TEST_P(Allocations, AreNotMadeByTheFrameLoop) {
@@ -54,13 +52,13 @@ TEST_P(Allocations, AreNotMadeByTheFrameLoop) {
         gpu = std::make_unique<Gpu>(0, *heap, GpuOptions{});
     }
     SendMeter sent;
-    ReceiveMeter received(60 * second);
+    ReceiveMeter received(60 * one_second);
     Session session({.width = 640,
                      .height = 360,
                      .ring = 4,
                      .seed = 1,
                      .verify = Verify::full,
-                     .patience = 10 * second,
+                     .patience = 10 * one_second,
                      .paths = {find_path("zero-copy"), find_path("staging")}},
                     {.shared_heap = *heap,
                      .private_heap = *heap,
@@ -77,7 +75,7 @@ TEST_P(Allocations, AreNotMadeByTheFrameLoop) {
     };
     const auto run = [&](std::uint64_t frames) {
         for (const std::size_t path : {0u, 1u})
-            session.run_block(path, {.frames = frames, .until = now() + 60 * second}, sent,
+            session.run_block(path, {.frames = frames, .until = now() + 60 * one_second}, sent,
                               received, &look, &tap);
     };
     run(20); // threads start, the driver settles

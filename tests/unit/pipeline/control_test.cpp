@@ -3,6 +3,8 @@
 #include "core/error.h"
 #include "core/thread.h"
 #include "pipeline/control.h"
+#include "support/files.h"
+#include "unit/pipeline/support.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,18 +18,10 @@
 namespace clearframe {
 namespace {
 
+using test::open_descriptors;
+using test::patient;
 using testing::HasSubstr;
 using Received = ControlConnection::Received;
-
-constexpr Nanoseconds second = 1'000'000'000;
-constexpr Patience patient{.timeout = 10 * second};
-
-std::size_t open_fds() {
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
-        ++count;
-    return count;
-}
 
 Hello some_hello() {
     Hello hello;
@@ -145,7 +139,7 @@ TEST_F(Door, SaysWhatIsWrongWithAHello) {
 // Connections that say nothing, however many, keep nobody out and cost nothing.
 TEST_F(Door, HalfOpenCallersKeepNobodyOut) {
     open();
-    const std::size_t before = open_fds();
+    const std::size_t before = open_descriptors();
     std::vector<ControlConnection> silent;
     for (int i = 0; i < 50; ++i)
         silent.push_back(call());
@@ -156,7 +150,7 @@ TEST_F(Door, HalfOpenCallersKeepNobodyOut) {
     EXPECT_TRUE(let_in());
     silent.clear();
     caller_.reset();
-    EXPECT_LE(open_fds(), before + 1); // the sender's
+    EXPECT_LE(open_descriptors(), before + 1); // the sender's
 }
 
 TEST_F(Door, IsBusyWithOneSender) {
@@ -204,7 +198,7 @@ TEST_F(Door, WaitingEndsByTheEvent) {
     ControlMessage message;
     Event now;
     const auto signal = start_thread("signal", [&] { now.signal(); });
-    EXPECT_EQ(sender.receive(message, {.timeout = 60 * second, .cancel = &now}),
+    EXPECT_EQ(sender.receive(message, {.timeout = 60 * one_second, .cancel = &now}),
               Received::cancelled);
 }
 
@@ -218,7 +212,7 @@ TEST_F(Door, APeerThatTakesNothingIsGivenUp) {
     const std::vector<std::byte> much(1 << 20);
     try {
         for (int i = 0; i < 64; ++i)
-            caller->connection.send(much, {.timeout = second / 10});
+            caller->connection.send(much, {.timeout = one_second / 10});
         FAIL() << "64 MiB were taken that nobody read";
     } catch (const Error& error) {
         EXPECT_THAT(error.what(), HasSubstr("ETIMEDOUT"));

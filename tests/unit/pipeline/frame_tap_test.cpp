@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "pipeline/session.h"
 #include "support/fake_nic.h"
+#include "unit/pipeline/support.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,10 +17,9 @@
 namespace clearframe {
 namespace {
 
+using test::Figures;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-constexpr Nanoseconds second = 1'000'000'000;
 
 // The receiver alone, with a peer that does what the test says, step by step, whenever the receiver
 // has nothing left to do. -------------------------------------------------------------------------
@@ -283,11 +283,6 @@ TEST_F(ReceiverWithOneSlot, NothingIsKept) {
 
 // Both ends, over the emulated NIC. ---------------------------------------------------------------
 
-struct Figures {
-    SendMeter sent;
-    ReceiveMeter received{second};
-};
-
 class SessionWithTap : public testing::TestWithParam<const char*> {
 protected:
     SessionOptions options() const {
@@ -296,7 +291,7 @@ protected:
                 .ring = 4,
                 .seed = 5,
                 .verify = Verify::full,
-                .patience = 20 * second,
+                .patience = 20 * one_second,
                 .paths = {find_path(GetParam())}};
     }
     std::unique_ptr<Session> open(const std::string& nic_text, const SessionOptions& wanted) {
@@ -309,7 +304,7 @@ protected:
         return session;
     }
     void run(Session& session, std::uint64_t frames) {
-        session.run_block(0, {.frames = frames, .until = now() + 60 * second}, figures.sent,
+        session.run_block(0, {.frames = frames, .until = now() + 60 * one_second}, figures.sent,
                           figures.received, nullptr, &tap);
     }
     // The frame that the slot holds, as its stamps say; held by nobody but the caller.
@@ -396,7 +391,7 @@ TEST_P(SessionWithTap, ABlockEndsOnceTheFrameIsDropped) {
     HeldFrame frame;
     std::thread sender([&] {
         // Long enough to be caught, short enough not to be waited for.
-        session->run_block(0, {.frames = ~0ull, .until = now() + 60 * second, .cut = &ended},
+        session->run_block(0, {.frames = ~0ull, .until = now() + 60 * one_second, .cut = &ended},
                            figures.sent, figures.received, nullptr, &tap);
     });
     while (!(frame = tap.take()))
@@ -414,13 +409,13 @@ TEST_P(SessionWithTap, AFrameMayOutliveTheSession) {
     HeldFrame frame;
     {
         SessionOptions wanted = options();
-        wanted.patience = second / 20; // the end of the block waits for the frame in vain
+        wanted.patience = one_second / 20; // the end of the block waits for the frame in vain
         const auto session = open("emulated", wanted);
         const FrameViewer take = [&](FrameView, std::uint64_t) {
             if (!frame)
                 frame = tap.take();
         };
-        EXPECT_THROW(session->run_block(0, {.frames = 8, .until = now() + 60 * second},
+        EXPECT_THROW(session->run_block(0, {.frames = 8, .until = now() + 60 * one_second},
                                         figures.sent, figures.received, &take, &tap),
                      Error);
         EXPECT_TRUE(frame);
@@ -437,7 +432,7 @@ TEST_P(SessionWithTap, AReceiverThatFailsLeavesTheFrameToItsUser) {
             if (!frame)
                 frame = tap.take();
         };
-        EXPECT_THROW(session->run_block(0, {.frames = 20, .until = now() + 60 * second},
+        EXPECT_THROW(session->run_block(0, {.frames = 20, .until = now() + 60 * one_second},
                                         figures.sent, figures.received, &take, &tap),
                      Error);
         EXPECT_TRUE(frame);

@@ -4,6 +4,8 @@
 #include "core/thread.h"
 #include "pipeline/remote_receiver.h"
 #include "pipeline/remote_stream.h"
+#include "support/files.h"
+#include "unit/pipeline/support.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,18 +20,9 @@
 namespace clearframe {
 namespace {
 
+using test::patient;
 using testing::HasSubstr;
 using Received = ControlConnection::Received;
-
-constexpr Nanoseconds second = 1'000'000'000;
-constexpr Patience patient{.timeout = 10 * second};
-
-std::size_t entries(const char* directory) {
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(directory))
-        ++count;
-    return count;
-}
 
 class Remote : public testing::Test {
 protected:
@@ -76,7 +69,7 @@ protected:
                 .ring = 4,
                 .seed = 5,
                 .verify = Verify::full,
-                .patience = 10 * second,
+                .patience = 10 * one_second,
                 .paths = {find_path("zero-copy"), find_path("staging")}};
     }
     std::unique_ptr<RemoteStream> send(const SessionOptions& wanted) {
@@ -86,7 +79,7 @@ protected:
         return stream;
     }
     void run(RemoteStream& stream, std::size_t path, std::uint64_t frames) {
-        stream.run_block(path, {.frames = frames, .until = now() + 60 * second}, sent_[path],
+        stream.run_block(path, {.frames = frames, .until = now() + 60 * one_second}, sent_[path],
                          credited_[path]);
     }
     // A stranger that speaks the words, and nothing else.
@@ -103,10 +96,10 @@ protected:
     std::unique_ptr<Heap> heap_ = open_heap("memfd");
     ExposureMeter exposure_;
     SendMeter sent_[2];
-    ReceiveMeter credited_[2] = {ReceiveMeter(second), ReceiveMeter(second)};
+    ReceiveMeter credited_[2] = {ReceiveMeter(one_second), ReceiveMeter(one_second)};
     std::unique_ptr<Nic> sender_nic_ = open_nic("emulated");
     std::unique_ptr<Nic> receiver_nic_ = open_nic("emulated");
-    Nanoseconds patience_ = 10 * second;
+    Nanoseconds patience_ = 10 * one_second;
     std::uint64_t most_memory_ = 1 << 30;
     Event stop_;
     ControlListener listener_{{.host = "127.0.0.1", .port = 0}};
@@ -169,7 +162,7 @@ TEST_F(Remote, TheLimitIsMeasuredOverTheConnection) {
         const auto stream = send(options());
         run(*stream, 0, 8);
         LimitProbe probe = stream->make_limit_probe();
-        probe.measure(second / 100);
+        probe.measure(one_second / 100);
         run(*stream, 1, 8);
         EXPECT_GT(probe.result().dma_gbytes_per_s, 0);
         EXPECT_GT(probe.result().copy_gbytes_per_s, 0);
@@ -239,7 +232,7 @@ TEST_F(Remote, ASenderThatIsGoneEndsTheReceiver) {
 }
 
 TEST_F(Remote, ASilentSenderIsGivenUp) {
-    patience_ = second / 10;
+    patience_ = one_second / 10;
     receive();
     const auto stream = send(options());
     EXPECT_THAT(received(), HasSubstr("has stopped: no word and no frame for"));
@@ -296,7 +289,7 @@ TEST_F(Remote, WhoBreaksTheRulesIsSentAway) {
         {twice, "block to begin: ours none, theirs 0"},
         {unknown, "protocol: ours"},
     };
-    const std::size_t fds = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+    const std::size_t fds = test::open_descriptors(), threads = test::threads();
     for (const auto& [says, hears] : cases) {
         receive();
         ControlConnection stranger = call();
@@ -312,8 +305,8 @@ TEST_F(Remote, WhoBreaksTheRulesIsSentAway) {
         EXPECT_THAT(received(), HasSubstr(hears));
     }
     EXPECT_EQ(exposure_.now_bytes(), 0u);
-    EXPECT_LE(entries("/proc/self/fd"), fds);
-    EXPECT_LE(entries("/proc/self/task"), threads);
+    EXPECT_LE(test::open_descriptors(), fds);
+    EXPECT_LE(test::threads(), threads);
 }
 
 // A sender whose NIC writes what was never agreed: immediates of slots and sequences that are not

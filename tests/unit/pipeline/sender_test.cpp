@@ -10,8 +10,6 @@
 namespace clearframe {
 namespace {
 
-constexpr Nanoseconds second = 1'000'000'000;
-
 // Frames that are finished at once, or never.
 class FakeSource final : public FrameSource {
 public:
@@ -50,7 +48,8 @@ private:
 class SenderTest : public testing::Test {
 protected:
     void run(std::uint64_t frames) {
-        sender.run_block({path, source, ring, meter}, {.frames = frames, .until = now() + second});
+        sender.run_block({path, source, ring, meter},
+                         {.frames = frames, .until = now() + one_second});
     }
     // The text of the Error that a block of 4 frames ends with.
     std::string failure() {
@@ -86,7 +85,7 @@ protected:
     Ring ring{2};
     SendMeter meter;
     const std::vector<RemoteSlot> remote{{0, 1}, {0, 2}};
-    Sender sender{endpoint, remote, second};
+    Sender sender{endpoint, remote, one_second};
 };
 
 TEST_F(SenderTest, SendsABlockAndComesToRest) {
@@ -102,7 +101,7 @@ TEST_F(SenderTest, SendsABlockAndComesToRest) {
 
 // What the NIC says of the time counts, as far as it can be.
 TEST_F(SenderTest, TimesTheWireByTheNic) {
-    constexpr Nanoseconds hour = 3600 * second;
+    constexpr Nanoseconds hour = 3600 * one_second;
     for (const Nanoseconds off : {Nanoseconds{0}, -hour, hour}) {
         SendMeter fresh;
         const Nanoseconds start = now();
@@ -111,7 +110,7 @@ TEST_F(SenderTest, TimesTheWireByTheNic) {
             for (Completion& completion : peer.completions)
                 completion.time = now() + off;
         };
-        sender.run_block({path, source, ring, fresh}, {.frames = 3, .until = start + second});
+        sender.run_block({path, source, ring, fresh}, {.frames = 3, .until = start + one_second});
         ASSERT_EQ(fresh.wire.count(), 3u);
         EXPECT_LE(fresh.wire.max(), now() - start);
         if (off < 0) {

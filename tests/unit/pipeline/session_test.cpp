@@ -2,6 +2,8 @@
 // the NIC does to it.
 #include "core/error.h"
 #include "pipeline/session.h"
+#include "support/files.h"
+#include "unit/pipeline/support.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,27 +14,9 @@
 namespace clearframe {
 namespace {
 
-constexpr Nanoseconds second = 1'000'000'000;
-
-std::size_t open_fds() {
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
-        ++count;
-    return count;
-}
-
-std::size_t threads() {
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry :
-         std::filesystem::directory_iterator("/proc/self/task"))
-        ++count;
-    return count;
-}
-
-struct Figures {
-    SendMeter sent;
-    ReceiveMeter received{second};
-};
+using test::Figures;
+using test::open_descriptors;
+using test::threads;
 
 class SessionTest : public testing::Test {
 protected:
@@ -42,7 +26,7 @@ protected:
                 .ring = 4,
                 .seed = 5,
                 .verify = Verify::full,
-                .patience = second,
+                .patience = one_second,
                 .paths = {find_path("zero-copy"), find_path("staging")}};
     }
     std::unique_ptr<Session> open(const std::string& nic_text, const SessionOptions& wanted) {
@@ -55,7 +39,7 @@ protected:
         return session;
     }
     void run(Session& session, std::size_t path, std::uint64_t frames) {
-        session.run_block(path, {.frames = frames, .until = now() + 60 * second},
+        session.run_block(path, {.frames = frames, .until = now() + 60 * one_second},
                           figures[path].sent, figures[path].received);
     }
     static testing::Matcher<const FrameFault&> fault(FrameFault::Kind kind,
@@ -213,7 +197,7 @@ TEST_F(SessionTest, EndsWithTheNativeCodeWhenTheEngineFails) {
 
 TEST_F(SessionTest, EndsWhenNothingMovesAnyMore) {
     SessionOptions wanted = options();
-    wanted.patience = second / 20;
+    wanted.patience = one_second / 20;
     const auto session = open("emulated:stall=@7", wanted);
     try {
         run(*session, 0, 20);
@@ -242,7 +226,7 @@ TEST_F(SessionTest, AccountsForEveryFrameUnderRandomFaults) {
 
 // The kernel shows a thread for a moment after it has been joined.
 std::size_t threads_once_at_most(std::size_t expected) {
-    const Nanoseconds deadline = now() + 10 * second;
+    const Nanoseconds deadline = now() + 10 * one_second;
     while (threads() > expected && now() < deadline)
         std::this_thread::yield();
     return threads();
@@ -254,12 +238,12 @@ TEST_F(SessionTest, GivesEverythingBack) {
         run(*first, 0, 1);
     }
     nic.reset();
-    const std::size_t fds = open_fds();
+    const std::size_t fds = open_descriptors();
     const std::size_t running = threads();
     for (const char* text : {"emulated", "emulated:error=@3", "emulated:stall=@3"}) {
         for (int round = 0; round < 5; ++round) {
             SessionOptions wanted = options();
-            wanted.patience = second / 50;
+            wanted.patience = one_second / 50;
             const auto session = open(text, wanted);
             try {
                 run(*session, 0, 10);
@@ -267,7 +251,7 @@ TEST_F(SessionTest, GivesEverythingBack) {
             }
         }
         nic.reset();
-        EXPECT_EQ(open_fds(), fds) << text;
+        EXPECT_EQ(open_descriptors(), fds) << text;
         EXPECT_LE(threads_once_at_most(running), running) << text;
         EXPECT_EQ(exposure.now_bytes(), 0u) << text;
         EXPECT_EQ(exposure.unzeroed_bytes(), 0u) << text;
@@ -294,7 +278,7 @@ TEST_F(SessionTest, AViewerSeesTheGoodFrames) {
         EXPECT_EQ(frame.size(), session->layout().bytes);
         seen.push_back(sequence);
     };
-    session->run_block(0, {.frames = 6, .until = now() + 60 * second}, figures[0].sent,
+    session->run_block(0, {.frames = 6, .until = now() + 60 * one_second}, figures[0].sent,
                        figures[0].received, &viewer);
     EXPECT_THAT(seen, testing::ElementsAre(0, 1, 2, 4, 5));
 }

@@ -1,4 +1,5 @@
 // The display without a window.
+#include "support/files.h"
 #include "unit/ui/display_support.h"
 
 #include <fmt/format.h>
@@ -164,10 +165,6 @@ TEST_F(OffscreenTest, ThePointerIsWhereItIsSaidToBe) {
 }
 
 TEST_F(OffscreenTest, GivesEverythingBack) {
-    const auto open_fds = [] {
-        const std::filesystem::directory_iterator fds("/proc/self/fd");
-        return std::distance(begin(fds), end(fds));
-    };
     const auto once = [] {
         Display display(options(1280, 720));
         ShownFrames frames;
@@ -175,10 +172,10 @@ TEST_F(OffscreenTest, GivesEverythingBack) {
         draw_settled(display, panel, make_snapshot(), &frames);
     };
     once(); // what the driver keeps
-    const auto before = open_fds();
+    const auto before = test::open_descriptors();
     for (int i = 0; i < 3; ++i)
         once();
-    EXPECT_EQ(open_fds(), before);
+    EXPECT_EQ(test::open_descriptors(), before);
 }
 
 TEST(NoDisplayTest, SaysWhatIsMissingAndWhatToDo) {

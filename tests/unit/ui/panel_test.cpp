@@ -23,7 +23,7 @@ using ::testing::StartsWith;
 const std::filesystem::path states = CLEARFRAME_STATES;
 
 Snapshot state(const std::string& name) {
-    return snapshot_from_json(testing::state_json(states, name).dump(), name);
+    return snapshot_from_json(test::state_json(states, name).dump(), name);
 }
 
 struct Size {
@@ -108,7 +108,7 @@ std::string place(const Glyph& glyph) {
                        glyph.bottom);
 }
 
-std::vector<std::string> all_states() { return testing::state_names(states); }
+std::vector<std::string> all_states() { return test::state_names(states); }
 
 constexpr Size sizes[] = {
     {1280, 720, 1},    {1440, 900, 1},    {1920, 1080, 1}, {2560, 1440, 1},

@@ -1,4 +1,5 @@
 // The real window, on an X server of its own.
+#include "support/files.h"
 #include "support/process.h"
 #include "support/x_server.h"
 #include "ui/window.h"
@@ -14,8 +15,9 @@
 namespace clearframe {
 namespace {
 
-using testing::Screen;
-using testing::XServer;
+using test::open_descriptors;
+using test::Screen;
+using test::XServer;
 
 constexpr Nanoseconds patience = 60'000'000'000; // a hang ends the test, not a slow machine
 
@@ -38,7 +40,7 @@ protected:
     // What a user does: xdotool with these arguments.
     static void act(std::vector<std::string> arguments) {
         const auto finished =
-            testing::run({.arguments = std::move(arguments), .program = "/usr/bin/xdotool"});
+            test::run({.arguments = std::move(arguments), .program = "/usr/bin/xdotool"});
         EXPECT_EQ(finished.status, 0) << finished.describe();
     }
     static void act_on_window(std::vector<std::string> arguments) {
@@ -121,17 +123,12 @@ TEST_F(WindowTest, ClosedByOthers) {
     }
 }
 
-std::ptrdiff_t open_fds() {
-    const std::filesystem::directory_iterator fds("/proc/self/fd");
-    return std::distance(begin(fds), end(fds));
-}
-
 // After as many frames as that, and while one is being drawn.
 TEST_F(WindowTest, TheServerDies) {
     {
         Display once(options()); // what the drivers keep
     }
-    const auto before = open_fds();
+    const auto before = open_descriptors();
     for (int frames_before = 0; frames_before < 4; ++frames_before) {
         SCOPED_TRACE(frames_before);
         const auto server = std::make_unique<XServer>(1600, 1000);
@@ -158,7 +155,7 @@ TEST_F(WindowTest, TheServerDies) {
         EXPECT_FALSE(draw_until(display, panel, frames, [] { return false; }));
         killer.join();
     }
-    EXPECT_EQ(open_fds(), before);
+    EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST_F(WindowTest, AHiddenWindowGoesOn) {
