@@ -9,8 +9,8 @@ namespace clearframe {
 namespace {
 
 void lay_out(benchmark::State& state, std::uint32_t width, std::uint32_t height) {
-    const Snapshot snapshot = snapshot_from_json(
-        test::state_json(CLEARFRAME_STATES, "running").dump(), "running.json");
+    const Snapshot snapshot =
+        snapshot_from_json(test::state_json(CLEARFRAME_STATES, "running").dump(), "running.json");
     ImGuiAdapter adapter;
     adapter.load_fonts(panel_scale(width, height, 1));
     Panel panel;

@@ -14,23 +14,22 @@ namespace clearframe::guest {
 namespace {
 
 using nlohmann::json;
-using ::testing::ElementsAre;
 using test::Finished;
-using ::testing::HasSubstr;
 using test::Receiver;
 using test::with;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class SendRecvTest : public GuestTest {
 protected:
     static Finished send(const Receiver& receiver, const std::string& nic,
                          const std::vector<std::string>& more,
                          const std::vector<std::filesystem::path>& preload) {
-        return test::run(
-            {.arguments = with({"send", receiver.address(), "--nic", nic, "--frames", "12",
-                                "--warmup", "2", "--block", "6", "--ring", "4", "--verify", "full",
-                                "--timeout", "60", "--json", "-"},
-                               more),
-             .preload = preload});
+        return test::run({.arguments = with({"send", receiver.address(), "--nic", nic, "--frames",
+                                             "12", "--warmup", "2", "--block", "6", "--ring", "4",
+                                             "--verify", "full", "--timeout", "60", "--json", "-"},
+                                            more),
+                          .preload = preload});
     }
 
     // The mission's whole chain, between two processes.
@@ -130,7 +129,7 @@ TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
         {"--nic", "verbs:device=rxe0", "--heap", "memfd", "--keep", "--timeout", "60"});
     {
         test::Beside sender({.arguments = with({"send", receiver.address()}, endless)},
-                               "receiver 127.0.0.1:");
+                            "receiver 127.0.0.1:");
         sender.signal(SIGKILL);
         EXPECT_EQ(sender.finish().signal, SIGKILL) << sender.finish().describe();
     }
@@ -143,7 +142,7 @@ TEST_F(SendRecvTest, AKilledSenderOrReceiverEndsTheOther) {
     EXPECT_EQ(next.status, 0) << next.describe();
 
     test::Beside sender({.arguments = with({"send", receiver.address()}, endless)},
-                           "receiver 127.0.0.1:");
+                        "receiver 127.0.0.1:");
     receiver.signal(SIGKILL);
     EXPECT_EQ(sender.finish().status, 1) << sender.finish().describe();
 }

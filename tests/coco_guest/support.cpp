@@ -1,19 +1,16 @@
 #include "coco_guest/support.h"
 
-#include "core/clock.h"
-
 #include <fmt/format.h>
 
 #include <errno.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <ostream>
 #include <sstream>
-#include <thread>
 
 namespace clearframe::guest {
 namespace {
@@ -25,6 +22,18 @@ std::byte pattern(std::size_t offset, std::uint32_t seed) {
     // A multiplicative hash: neighbours, pages and segments all differ.
     const std::uint64_t mixed = (offset + 1) * 0x9e3779b97f4a7c15u + seed * 0xbf58476d1ce4e5b9u;
     return static_cast<std::byte>(mixed >> 56 | 1);
+}
+
+// The sum of all numbers that follow `name` in `file`.
+std::uint64_t sum_of(const std::filesystem::path& file, std::string_view name) {
+    std::istringstream words(read_file(file));
+    std::optional<std::uint64_t> sum;
+    for (std::string word; words >> word;)
+        if (std::uint64_t number; word == name && words >> number)
+            sum = sum.value_or(0) + number;
+    if (!sum)
+        throw Error(Failure::run, fmt::format("{}: no {} in it", file.string(), name), {}, {});
+    return *sum;
 }
 
 } // namespace
@@ -60,22 +69,7 @@ void PrintTo(const BufferCount& count, std::ostream* out) {
 
 std::uint64_t free_memory() {
     write_file("/proc/sys/vm/drop_caches", "3");
-    std::istringstream lines(read_file("/proc/meminfo"));
-    std::string name, unit;
-    for (std::uint64_t kibibytes; lines >> name >> kibibytes; std::getline(lines, unit))
-        if (name == "MemFree:")
-            return kibibytes * 1024;
-    throw Error(Failure::run, "reading /proc/meminfo: no MemFree in it", {}, {});
-}
-
-bool becomes_free(std::uint64_t bytes) {
-    const Nanoseconds end = now() + 30 * one_second;
-    while (free_memory() <= bytes) {
-        if (now() > end)
-            return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
-    return true;
+    return sum_of("/proc/meminfo", "MemFree:") * 1024 + sum_of("/proc/zoneinfo", "count:") * 4096;
 }
 
 std::uint64_t bounce_slots_used() {

@@ -28,11 +28,9 @@ struct BufferCount {
 BufferCount dma_bufs();
 void PrintTo(const BufferCount& count, std::ostream* out);
 
-// Free memory, in bytes, when the kernel has given up its caches.
+// Free memory, in bytes, when the kernel has given up its caches; with the free pages that each CPU
+// keeps for itself, which are no part of MemFree and many megabytes after a test that frees much.
 std::uint64_t free_memory();
-// Waits until there is more than that: what a CPU keeps, and what is freed late, comes back in its
-// own time. False if that has not happened within half a minute.
-bool becomes_free(std::uint64_t bytes);
 
 // Slots of swiotlb's pool in use now, for all devices; 2 KiB each.
 std::uint64_t bounce_slots_used();

@@ -16,8 +16,8 @@ namespace clearframe::guest {
 namespace {
 
 using nlohmann::json;
-using ::testing::ElementsAre;
 using test::Finished;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class VerbsTest : public GuestTest {
@@ -144,7 +144,7 @@ TEST_F(VerbsTest, WhatIsNotThereIsAClearError) {
     make_soft_roce();
     const auto refused = [](const char* nic, int status, const char* words) {
         const Finished done = test::run({.arguments = {"bench", "--nic", nic, "--gpu", "none",
-                                                          "--scene", "none", "--seconds", "1"}});
+                                                       "--scene", "none", "--seconds", "1"}});
         EXPECT_EQ(done.status, status) << done.describe();
         EXPECT_THAT(done.err, HasSubstr(words));
     };

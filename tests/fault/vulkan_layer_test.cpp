@@ -39,7 +39,8 @@ TEST_F(FaultLayer, HidesExtensions) {
     const std::string round = "vkCreateInstance 0\ndma_buf no\nvkCreateDevice -7\n";
     EXPECT_EQ(run_probe({{"CLEARFRAME_HIDE", "VK_X,VK_EXT_external_memory_dma_buf"}}).out,
               round + round);
-    EXPECT_EQ(run_probe({{"CLEARFRAME_HIDE", "VK_EXT_external_memory"}}).out, good_round + good_round);
+    EXPECT_EQ(run_probe({{"CLEARFRAME_HIDE", "VK_EXT_external_memory"}}).out,
+              good_round + good_round);
 }
 
 TEST_F(FaultLayer, FailsTheNthCommandOfTheWholeProcess) {
@@ -68,7 +69,7 @@ TEST_F(FaultLayer, FailsCommandsOfQueuesDevicesAndInstances) {
 TEST_F(FaultLayer, CountsCommandsAndFailures) {
     const TemporaryDirectory directory;
     run_probe({{"CLEARFRAME_VK_FAIL", "vkAllocateMemory:1:VK_ERROR_OUT_OF_DEVICE_MEMORY"},
-           {"CLEARFRAME_VK_COUNT", directory / "count"}});
+               {"CLEARFRAME_VK_COUNT", directory / "count"}});
     std::ifstream file(directory / "count");
     EXPECT_EQ(std::string(std::istreambuf_iterator(file), {}),
               "vkCreateInstance 2 0\nvkCreateDevice 2 0\n"
