@@ -92,11 +92,16 @@ std::string ValidationLog::first() const {
 
 VulkanInstance::VulkanInstance(bool validation, std::span<const char* const> extensions)
     : context_(open_loader()), instance_(nullptr) {
-    using Severity = vk::DebugUtilsMessageSeverityFlagBitsEXT;
-    using Type = vk::DebugUtilsMessageTypeFlagBitsEXT;
-    vk::DebugUtilsMessengerCreateInfoEXT messenger({}, Severity::eWarning | Severity::eError,
-                                                   Type::eValidation | Type::ePerformance,
-                                                   on_message, &log_);
+    // In C's words: vulkan.hpp has changed those for the callback.
+    const VkDebugUtilsMessengerCreateInfoEXT wanted{
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
+                           VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
+                       VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
+        .pfnUserCallback = on_message,
+        .pUserData = &log_};
+    vk::DebugUtilsMessengerCreateInfoEXT messenger(wanted);
     instance_ = make_instance(context_, validation, extensions, messenger);
     try {
         if (validation)
