@@ -39,7 +39,7 @@ TEST(Recording, IsASnapshotAndWhatThePointerPointsAt) {
     const Recording scrolled = recording_from_json(recording.dump(), "it");
     EXPECT_EQ(scrolled.overlay, Overlay::doctor);
     EXPECT_EQ(scrolled.scroll, 120);
-    EXPECT_EQ(read.snapshot.settings.scene, recording["settings"]["scene"]);
+    EXPECT_EQ(json(read.snapshot.settings.scene), recording["settings"]["scene"]);
 }
 
 TEST(Recording, AnyMemberThatIsWrongIsNamed) {
