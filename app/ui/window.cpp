@@ -46,6 +46,10 @@ std::string display_text() {
 class Glfw {
 public:
     Glfw() {
+#ifdef GLFW_PLATFORM // GLFW 3.4, which looks for both; libwayland complains where there is none
+        if (!std::getenv("WAYLAND_DISPLAY"))
+            ::glfwInitHint(GLFW_PLATFORM, GLFW_PLATFORM_X11);
+#endif
         if (!::glfwInit())
             throw Error(Failure::unavailable,
                         fmt::format("no display can be opened ({})", display_text()), glfw_text(),

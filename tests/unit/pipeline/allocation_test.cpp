@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -16,7 +17,7 @@ void* allocate(std::size_t bytes, std::size_t alignment) {
     if (counting.load(std::memory_order_relaxed))
         allocations.fetch_add(1, std::memory_order_relaxed);
     void* memory = nullptr;
-    if (posix_memalign(&memory, alignment, bytes) != 0)
+    if (posix_memalign(&memory, std::max(alignment, sizeof memory), bytes) != 0)
         std::abort(); // a test has no use for less
     return memory;
 }
