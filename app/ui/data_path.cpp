@@ -91,8 +91,10 @@ void draw_hop(const Pen& pen, float from, float to, float y, const Hop& hop, Col
     const float thickness = hop.copy ? 6 : 2;
     const float head = hop.copy ? 9 : 6;
     pen.line({from, y}, {to - head, y}, colour, thickness);
-    pen.triangle({to - head - 1, y - head * 0.75f}, {to - head - 1, y + head * 0.75f}, {to, y},
-                 colour);
+    // A hair more than 3/4: a tip on a pixel's very middle is drawn or not as a CPU's approximate
+    // square root, which Dear ImGui smooths by, happens to round.
+    const float half = head * 0.75f + 1.0f / 128;
+    pen.triangle({to - head - 1, y - half}, {to - head - 1, y + half}, {to, y}, colour);
     const float length = to - from - head - 8;
     if (phase >= 0 && length > 4) {
         const auto at = static_cast<float>(phase - std::floor(phase));
