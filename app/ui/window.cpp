@@ -245,6 +245,8 @@ std::span<const char* const> Window::vulkan_extensions() const {
 }
 
 vk::raii::SurfaceKHR Window::make_surface(const vk::raii::Instance& instance) const {
+    if (auto surface = parts_->x11.make_surface(instance, parts_->window.get()))
+        return std::move(*surface);
     VkSurfaceKHR surface = VK_NULL_HANDLE;
     const VkResult result =
         ::glfwCreateWindowSurface(*instance, parts_->window.get(), nullptr, &surface);

@@ -4,6 +4,11 @@
 
 #include <dlfcn.h>
 
+#include <xcb/xcb.h>
+
+// Takes what comes before it.
+#include <vulkan/vulkan_xcb.h>
+
 namespace clearframe {
 namespace {
 
@@ -19,15 +24,25 @@ Display* glfw_connection() {
     return get ? get(window) : None;
 }
 
-// From Xlib as it is loaded already; null where it is not.
+// From a library that is loaded already; null where it is not.
 template <typename Function>
-Function* xlib(const char* name) {
-    void* const library = ::dlopen("libX11.so.6", RTLD_LAZY | RTLD_NOLOAD);
+Function* loaded(const char* library_name, const char* name) {
+    void* const library = ::dlopen(library_name, RTLD_LAZY | RTLD_NOLOAD);
     if (!library)
         return nullptr;
     auto* const function = reinterpret_cast<Function*>(::dlsym(library, name));
     ::dlclose(library); // still loaded
     return function;
+}
+
+template <typename Function>
+Function* xlib(const char* name) {
+    return loaded<Function>("libX11.so.6", name);
+}
+
+template <typename Function>
+Function* xcb(const char* name) {
+    return loaded<Function>("libxcb.so.1", name);
 }
 
 int ignore_error(Display*, XErrorEvent*) { return 0; } // of a window that was closed by others
@@ -49,6 +64,35 @@ void X11Connection::watch() {
         if (auto* quiet = xlib<decltype(XSetIOErrorHandler)>("XSetIOErrorHandler"))
             quiet(ignore_loss);
     }
+}
+
+std::optional<vk::raii::SurfaceKHR> X11Connection::make_surface(const vk::raii::Instance& instance,
+                                                                GLFWwindow* window) {
+    const auto create =
+        reinterpret_cast<PFN_vkCreateXcbSurfaceKHR>(instance.getProcAddr("vkCreateXcbSurfaceKHR"));
+    auto* const connect = xcb<decltype(xcb_connect)>("xcb_connect");
+    auto* const has_error = xcb<decltype(xcb_connection_has_error)>("xcb_connection_has_error");
+    if (!open_ || !create || !connect || !has_error)
+        return std::nullopt;
+    if (!presenting_)
+        presenting_.reset(connect(nullptr, nullptr));
+    if (has_error(presenting_.get()))
+        return std::nullopt;
+    VkXcbSurfaceCreateInfoKHR info{.sType = VK_STRUCTURE_TYPE_XCB_SURFACE_CREATE_INFO_KHR,
+                                   .pNext = nullptr,
+                                   .flags = 0,
+                                   .connection = presenting_.get(),
+                                   .window = static_cast<xcb_window_t>(glfw_window(window))};
+    VkSurfaceKHR surface = VK_NULL_HANDLE;
+    const VkResult result = create(*instance, &info, nullptr, &surface);
+    if (result != VK_SUCCESS)
+        return std::nullopt;
+    return vk::raii::SurfaceKHR(instance, surface);
+}
+
+void X11Connection::Disconnect::operator()(xcb_connection_t* connection) const {
+    if (auto* const disconnect = xcb<decltype(xcb_disconnect)>("xcb_disconnect"))
+        disconnect(connection);
 }
 
 bool X11Connection::has(GLFWwindow* window) const {
