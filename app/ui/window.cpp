@@ -141,6 +141,7 @@ struct Window::Parts {
 
     X11Connection x11; // outlives the connection
     Glfw glfw;
+    X11Presenting presenting;
     std::unique_ptr<GLFWwindow, DestroyWindow> window;
     double forced_scale;
     double limited_scale = 0; // that the smallest size is set for
@@ -245,7 +246,7 @@ std::span<const char* const> Window::vulkan_extensions() const {
 }
 
 vk::raii::SurfaceKHR Window::make_surface(const vk::raii::Instance& instance) const {
-    if (auto surface = parts_->x11.make_surface(instance, parts_->window.get()))
+    if (auto surface = parts_->presenting.make_surface(instance, parts_->window.get()))
         return std::move(*surface);
     VkSurfaceKHR surface = VK_NULL_HANDLE;
     const VkResult result =

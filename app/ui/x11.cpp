@@ -66,35 +66,6 @@ void X11Connection::watch() {
     }
 }
 
-std::optional<vk::raii::SurfaceKHR> X11Connection::make_surface(const vk::raii::Instance& instance,
-                                                                GLFWwindow* window) {
-    const auto create =
-        reinterpret_cast<PFN_vkCreateXcbSurfaceKHR>(instance.getProcAddr("vkCreateXcbSurfaceKHR"));
-    auto* const connect = xcb<decltype(xcb_connect)>("xcb_connect");
-    auto* const has_error = xcb<decltype(xcb_connection_has_error)>("xcb_connection_has_error");
-    if (!open_ || !create || !connect || !has_error)
-        return std::nullopt;
-    if (!presenting_)
-        presenting_.reset(connect(nullptr, nullptr));
-    if (has_error(presenting_.get()))
-        return std::nullopt;
-    VkXcbSurfaceCreateInfoKHR info{.sType = VK_STRUCTURE_TYPE_XCB_SURFACE_CREATE_INFO_KHR,
-                                   .pNext = nullptr,
-                                   .flags = 0,
-                                   .connection = presenting_.get(),
-                                   .window = static_cast<xcb_window_t>(glfw_window(window))};
-    VkSurfaceKHR surface = VK_NULL_HANDLE;
-    const VkResult result = create(*instance, &info, nullptr, &surface);
-    if (result != VK_SUCCESS)
-        return std::nullopt;
-    return vk::raii::SurfaceKHR(instance, surface);
-}
-
-void X11Connection::Disconnect::operator()(xcb_connection_t* connection) const {
-    if (auto* const disconnect = xcb<decltype(xcb_disconnect)>("xcb_disconnect"))
-        disconnect(connection);
-}
-
 bool X11Connection::has(GLFWwindow* window) const {
     if (!open_)
         return true;
@@ -112,6 +83,35 @@ X11Connection::~X11Connection() {
         set(nullptr);
     if (auto* set = xlib<decltype(XSetIOErrorHandler)>("XSetIOErrorHandler"))
         set(nullptr);
+}
+
+std::optional<vk::raii::SurfaceKHR> X11Presenting::make_surface(const vk::raii::Instance& instance,
+                                                                GLFWwindow* window) {
+    const auto create =
+        reinterpret_cast<PFN_vkCreateXcbSurfaceKHR>(instance.getProcAddr("vkCreateXcbSurfaceKHR"));
+    auto* const connect = xcb<decltype(xcb_connect)>("xcb_connect");
+    auto* const has_error = xcb<decltype(xcb_connection_has_error)>("xcb_connection_has_error");
+    if (!glfw_connection() || !create || !connect || !has_error)
+        return std::nullopt;
+    if (!connection_)
+        connection_.reset(connect(nullptr, nullptr));
+    if (has_error(connection_.get()))
+        return std::nullopt;
+    VkXcbSurfaceCreateInfoKHR info{.sType = VK_STRUCTURE_TYPE_XCB_SURFACE_CREATE_INFO_KHR,
+                                   .pNext = nullptr,
+                                   .flags = 0,
+                                   .connection = connection_.get(),
+                                   .window = static_cast<xcb_window_t>(glfw_window(window))};
+    VkSurfaceKHR surface = VK_NULL_HANDLE;
+    const VkResult result = create(*instance, &info, nullptr, &surface);
+    if (result != VK_SUCCESS)
+        return std::nullopt;
+    return vk::raii::SurfaceKHR(instance, surface);
+}
+
+void X11Presenting::Disconnect::operator()(xcb_connection_t* connection) const {
+    if (auto* const disconnect = xcb<decltype(xcb_disconnect)>("xcb_disconnect"))
+        disconnect(connection);
 }
 
 } // namespace clearframe
