@@ -154,7 +154,7 @@ void RemoteReceiver::serve() {
             break;
         case Received::cancelled:
             if (!end_asked_)
-                receive_->stop(); // throws what it failed with
+                end_failed(false);
             // The sender is told, and has the options' patience to bring its block to rest.
             say(encode(Bye{.reason = "it was stopped there"}));
             cancel = nullptr;
@@ -169,13 +169,27 @@ void RemoteReceiver::serve() {
             frames_before = frames_;
             break;
         case Received::closed:
-            receive_->stop(); // if that failed, it is why
-            throw Error(Failure::run, fmt::format("the sender {} has gone", sender()),
-                        control_.closed_by(), "See what it says there");
+            end_failed(true);
         case Received::malformed:
             break_rules(control_.mismatch());
         }
     }
+}
+
+// A sender that is killed takes its NIC and its connection with it: either may show first, and what
+// the NIC says is no more than that.
+void RemoteReceiver::end_failed(bool gone) {
+    std::string by_nic;
+    try {
+        receive_->stop();
+    } catch (const Error& error) {
+        ControlMessage message;
+        if (!gone && control_.receive(message, {.timeout = one_second}) != Received::closed)
+            throw;
+        by_nic = fmt::format("; {}", error.reason());
+    }
+    throw Error(Failure::run, fmt::format("the sender {} has gone", sender()),
+                control_.closed_by() + by_nic, "See what it says there");
 }
 
 void RemoteReceiver::break_rules(const Mismatch& mismatch) {

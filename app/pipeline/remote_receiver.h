@@ -88,6 +88,8 @@ private:
     const std::shared_ptr<ReceivedPath>& present(const Begin& begin);
     void count_frames();
     void reject(const Rejection& rejection) noexcept;
+    // Receiving has failed, or the sender's connection is closed. Waits a second for the latter.
+    [[noreturn]] void end_failed(bool gone);
     [[noreturn]] void break_rules(const Mismatch& mismatch);
     template <typename T>
     T must(Decoded<T> decoded);

@@ -1,5 +1,6 @@
 // The doctor as the demo asks it: other programs in its place that end well, badly or not at all.
 #include "commands/examination.h"
+#include "support/files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -51,11 +52,6 @@ DoctorView outcome(Examination& examination) {
     while (examination.view()->looking)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return *examination.view();
-}
-
-std::size_t descriptors() {
-    using Iterator = std::filesystem::directory_iterator;
-    return static_cast<std::size_t>(std::distance(Iterator("/proc/self/fd"), Iterator()));
 }
 
 TEST(Examination, ShowsWhatTheDoctorReports) {
@@ -114,14 +110,14 @@ TEST(Examination, OneThatHangsIsEnded) {
 
 TEST(Examination, LeavesNoProcessAndNoDescriptor) {
     const Script good("exit 0"), hangs("exec sleep 1000");
-    const std::size_t before = descriptors();
+    const std::size_t before = test::open_descriptors();
     for (const Script* script : {&good, &hangs}) {
         Examination examination(script->path(), examination_limit);
         examination.start();
         EXPECT_TRUE(examination.view());
         examination.start(); // while it looks there is nothing more to do
     }
-    EXPECT_EQ(descriptors(), before);
+    EXPECT_EQ(test::open_descriptors(), before);
     EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
     EXPECT_EQ(errno, ECHILD);
 }

@@ -101,8 +101,7 @@ TEST_F(SenderTest, SendsABlockAndComesToRest) {
 
 // What the NIC says of the time counts, as far as it can be.
 TEST_F(SenderTest, TimesTheWireByTheNic) {
-    constexpr Nanoseconds hour = 3600 * one_second;
-    for (const Nanoseconds off : {Nanoseconds{0}, -hour, hour}) {
+    for (const Nanoseconds off : {Nanoseconds{0}, -one_hour, one_hour}) {
         SendMeter fresh;
         const Nanoseconds start = now();
         endpoint.answer = [&](FakeEndpoint& peer) {
